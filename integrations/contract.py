@@ -1,0 +1,535 @@
+"""The contract between the console and every ERP or MES.
+
+An adapter is a folder beside this file that exports one `ADAPTER`. It answers in a closed set of ways;
+what is safe to do next follows from the class of the answer alone, there is no "retry" flag:
+
+    Receipt                 done, says the system; the corridor still reads back
+    Accepted                taken, the answer comes later (middleware, batch jobs)
+    AdapterError
+    +-- Rejected            the system said no, finally; nothing of this step was written
+    +-- Stale               the record moved under us; nothing of this step was written: assess again
+    +-- NeedsPerson         the system asks a question that only a person may answer; nothing was written
+    +-- Unavailable         no byte reached the system: nothing was sent
+    +-- InDoubt             anything after the first byte that is not a clear answer: `find` before all else
+    +-- OutOfScope          the service account may not do this; nothing was written
+    +-- Unsupported         this adapter cannot carry it; known without asking the system
+
+Values inside snapshots, records, readings and payloads are JSON: text, whole numbers, booleans, null, lists
+and objects. Money and quantities are decimals in text together with their currency or unit. Dates are
+ISO 8601 text. A float never appears.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+
+
+class AdapterError(Exception):
+    """Any answer of an adapter that is not a receipt. The text is for people and holds no secret.
+
+    `evidence` is JSON of the system's own words, already cut to size and cleaned.
+    """
+
+    def __init__(self, text: str, *, evidence: Mapping[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.evidence: Mapping[str, Any] = evidence or {}
+
+
+class Rejected(AdapterError):
+    """The system refused, finally. Do not send again; read back, then close as failed."""
+
+
+class Stale(AdapterError):
+    """The system refused because the record is no longer what was approved. Assess again."""
+
+
+class NeedsPerson(AdapterError):
+    """The system asked a question (a warning to accept, a second signature there). Put it to a person."""
+
+
+class Unavailable(AdapterError):
+    """Nothing was sent: the connection was never made. Safe to try again later."""
+
+
+class InDoubt(AdapterError):
+    """Sent, and we cannot tell. Call `find` before anything else; never send again blindly."""
+
+
+class OutOfScope(AdapterError):
+    """The service account is not allowed to do this. An administrator has to look."""
+
+
+class Unsupported(AdapterError):
+    """This adapter cannot carry the type, the field or the tool."""
+
+
+class Level(enum.StrEnum):
+    """How much a finding weighs. An error refuses the proposal before a person is asked."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One message of one check.
+
+    `id` is `check.message`, stable, for filters and tests. `field` is a path into the payload such as
+    `planned_date` or `lines.0.quantity`, empty for the whole. `hint` says what would be right.
+    """
+
+    id: str
+    level: Level
+    text: str
+    field: str = ""
+    hint: str = ""
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, (int, float)):
+        raise ValueError('write the number as text, such as "12.50"')  # noqa: TRY004 pydantic wants ValueError
+    return value
+
+
+DecimalText = Annotated[
+    str,
+    BeforeValidator(_no_number),
+    StringConstraints(pattern=r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?$", max_length=23),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?$", "examples": ["12.50"]}
+    ),
+]
+"""A decimal number in text: ASCII digits, no exponent, at most 15 before and 6 after the point."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""One line of text that a person will read."""
+
+Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.,:/ #-]{0,63}$")]
+"""A system's own name of a record: its document number or id."""
+
+
+class Closed(BaseModel):
+    """The form of everything strangers send: unknown fields refused, nothing coerced, frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Quantity(Closed):
+    """An amount with its unit, as the system names the unit."""
+
+    value: DecimalText
+    unit: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+
+
+class Money(Closed):
+    """An amount with its ISO 4217 currency code."""
+
+    amount: DecimalText
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class Kind(enum.StrEnum):
+    """How a field is compared and shown."""
+
+    TEXT = "text"
+    DATE = "date"
+    QUANTITY = "quantity"
+    MONEY = "money"
+    REFERENCE = "reference"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a transaction type's record, for the diff, the amend form and the read-back.
+
+    `path` is the name in `Record.fields`, or `<lines>[].<name>` for a field of every line.
+    `payload_path` is where the payload carries it (the same unless given), so that findings and amendments
+    meet it; empty when the payload does not carry it. `amendable`: a reviewer may change it. `critical`: an
+    eval allows no error in it. `tolerance`: largest difference that still counts as equal in a read-back.
+    """
+
+    path: str
+    label: str
+    kind: Kind = Kind.TEXT
+    payload_path: str | None = None
+    amendable: bool = False
+    critical: bool = False
+    tolerance: Decimal = Decimal(0)
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A business record in the type's own words.
+
+    `fields`: name to JSON value (quantities as {"value", "unit"}, money as {"amount", "currency"}).
+    `lines`: name of a list to its lines; each line is an object whose "key" is the system's id of the line,
+    or "" for a line still to be made; "label" names it for people.
+    """
+
+    fields: Mapping[str, Any]
+    lines: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The target as the system had it.
+
+    `target` is the system's key (empty for a create), `label` its name for people, `record` what the diff
+    shows, `context` what rules need besides (last price, catalogue, open duplicates, order state),
+    `stamps` the system's version of the record and of every line shown, keyed by the system's record name.
+    `as_of` is aware and in UTC; `source` names the connection's path, such as "Tryton 8.2 JSON-RPC".
+    """
+
+    target: str
+    label: str
+    record: Record
+    context: Mapping[str, Any]
+    stamps: Mapping[str, str]
+    as_of: dt.datetime
+    source: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What policy may know of a proposal.
+
+    `value` is the money at stake (the whole order for a new one, the change for a change). `reversible`:
+    a correcting entry can undo it, until `reversible_until` when that is given. `floor`: somebody on the
+    shop floor acts on it. `books`: it reaches the ledger. `due`: when the effect is wanted, for urgency.
+    """
+
+    value: Money | None
+    reversible: bool
+    reversible_until: dt.date | None = None
+    floor: bool = False
+    books: bool = False
+    counterparty: str = ""
+    due: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number in a rule that administrators set, within `least` and `most`.
+
+    `wider` is the direction that allows more: "up" or "down". Widening takes two people.
+    """
+
+    name: str
+    label: str
+    default: Decimal
+    unit: str
+    wider: str = "up"
+    least: Decimal = Decimal(0)
+    most: Decimal = Decimal("1000000000")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a rule judges: the parsed payload, the snapshot, the limits in force, and the plant's today."""
+
+    payload: Any
+    snapshot: Snapshot
+    limits: Mapping[str, Decimal]
+    today: dt.date
+
+
+Rule = Callable[[Case], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class TransactionType:
+    """One kind of write. One file in `transaction_types/` exports one as `TYPE`.
+
+    Published fields may only gain defaults; anything else is a new `version`.
+
+    `payload`: a `Closed` model. `target(payload)`: the system's key, or None for a create.
+    `fields`: every field of the record, in the order a reviewer reads. `rules`: pure, in order.
+    `facts(case)`: for policy. `outcome(payload, snapshot)`: the record as it must read after the commit;
+    the diff compares it with the snapshot, the read-back with the system. `reversal(payload, snapshot)`: the
+    payload of the correcting entry, or None where there is none. `sample` is a payload that is right for
+    `sample_snapshot`; docs, conformance and tests use both.
+    """
+
+    name: str
+    version: int
+    title: str
+    summary: str
+    record: str
+    payload: type[Closed]
+    target: Callable[[Any], str | None]
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...]
+    limits: tuple[Limit, ...]
+    facts: Callable[[Case], Facts]
+    outcome: Callable[[Any, Snapshot], Record]
+    reversal: Callable[[Any, Snapshot], Mapping[str, Any] | None]
+    sample: Mapping[str, Any]
+    sample_snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class ReadTool:
+    """One thing an agent may read. One file in `read_tools/` exports one as `TOOL`.
+
+    `arguments` and `answer` are `Closed` models; `sample` arguments and `sample_answer` are right for them.
+    """
+
+    name: str
+    version: int
+    title: str
+    summary: str
+    arguments: type[Closed]
+    answer: type[Closed]
+    sample: Mapping[str, Any]
+    sample_answer: Mapping[str, Any]
+
+
+class Quality(enum.StrEnum):
+    """How far a reading may be relied on."""
+
+    GOOD = "good"
+    STALE = "stale"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One answer of a read tool: `value` fits the tool's `answer` model."""
+
+    value: Mapping[str, Any]
+    as_of: dt.datetime
+    source: str
+    quality: Quality = Quality.GOOD
+
+
+class EffectClass(enum.StrEnum):
+    """What the system gives us against doing a thing twice (DESIGN of the contract: the rule for resending).
+
+    keyed: it enforces an idempotency key. unique reference: it refuses our reference a second time. guarded:
+    it enforces the stamp, so a repeat is refused as stale. read-back only: it can be asked, nothing more;
+    one automatic send and never a second. none: no commit at all.
+    """
+
+    KEYED = "keyed"
+    UNIQUE_REFERENCE = "unique reference"
+    GUARDED = "guarded"
+    READ_BACK_ONLY = "read-back only"
+    NONE = "none"
+
+    @property
+    def may_resend(self) -> bool:
+        """Whether a second send is harmless once the read-back saw no effect."""
+        return self in {EffectClass.KEYED, EffectClass.UNIQUE_REFERENCE, EffectClass.GUARDED}
+
+
+@dataclass(frozen=True)
+class Carried:
+    """How an adapter carries one transaction type: static data, known without asking the system.
+
+    `unsupported`: payload paths that it cannot carry; a proposal that uses one is refused at submission.
+    """
+
+    effect: EffectClass
+    unsupported: frozenset[str] = frozenset()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call to the system, one transaction there. A plan is a tuple of them, in order.
+
+    `request` is JSON: exactly what will be sent, without credentials; it is shown to the approver and is
+    part of the digest. Stamps are not in it: they travel as `expect`.
+    """
+
+    name: str
+    text: str
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the system answered: its key and name of the document, its stamps, its words (cut, cleaned)."""
+
+    document: str
+    label: str
+    stamps: Mapping[str, str]
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The system took it and will answer later: its handle, and how long to wait."""
+
+    handle: str
+    wait: dt.timedelta
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What `find` looks for: our reference, and how the record read before (`snapshot`) and must read after.
+
+    `since`: when the attempt was written (aware, UTC). `steps`: the plan as sent. `document`: the key from a
+    receipt, when there was one.
+    """
+
+    type: TransactionType
+    payload: Any
+    reference: str
+    snapshot: Snapshot
+    expected: Record
+    steps: tuple[Step, ...]
+    since: dt.datetime
+    document: str = ""
+
+
+class Seen(enum.StrEnum):
+    """What the system shows of an attempt."""
+
+    ABSENT = "absent"
+    """Proven: no document with our reference; or the record still has the stamps it had before."""
+    PRESENT = "present"
+    """The effect is there and is ours."""
+    PARTIAL = "partial"
+    """Some steps happened and are ours; `Trace.remaining` are the others, safe to send with `stamps`."""
+    UNCLEAR = "unclear"
+    """The record is neither as before nor as approved, or not provably ours. A person has to look."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One answer of `find`. `record` is what the system has now, in the type's words, when there is one."""
+
+    seen: Seen
+    receipt: Receipt | None = None
+    record: Record | None = None
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    remaining: tuple[Step, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class SystemChange:
+    """One write in the system's own change log made by one of our accounts."""
+
+    record: str
+    event: str
+    account: str
+    at: dt.datetime
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ProbeReport:
+    """What a worker found out about an account. Usable for writes only if `sound`.
+
+    `stale_refused`, `out_of_scope_refused`: the system refused the attempt (None: could not be tried, with
+    the reason in `findings`). `excess`: what the account could do beyond its types. All in words for people.
+    """
+
+    account: str
+    stale_refused: bool | None
+    out_of_scope_refused: bool | None
+    excess: tuple[str, ...]
+    findings: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Proven to refuse a stale and an out-of-scope write, and to do no more than needed."""
+        return self.stale_refused is True and self.out_of_scope_refused is True and not self.excess
+
+
+@dataclass(frozen=True)
+class Account:
+    """A service account's login and secret. Its `repr` shows neither the secret nor its length."""
+
+    login: str
+    secret: str = field(repr=False)
+
+
+class Reader(Protocol):
+    """A live connection that can only read. Every call has its own timeout and may raise AdapterError."""
+
+    def read(self, tool: ReadTool, arguments: Any) -> Reading:
+        """Answer one read tool; `arguments` is the parsed model. Rejected if there is no such record."""
+
+    def snapshot(self, type_: TransactionType, payload: Any) -> Snapshot:
+        """The target of this payload (for a create, the context its rules need). Rejected if it is not there."""
+
+    def ping(self) -> None:
+        """Return if the system answers this account."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """Name, version and account as the system tells them, for the connection's page."""
+
+    def close(self) -> None:
+        """Let go of sockets. Safe to call twice."""
+
+
+class Writer(Reader, Protocol):
+    """A live connection for one transaction type, with that type's service account."""
+
+    def plan(
+        self, type_: TransactionType, payload: Any, snapshot: Snapshot, reference: str
+    ) -> tuple[Step, ...]:
+        """The steps that will be sent. No write. Unsupported if a field cannot be carried."""
+
+    def rehearse(self, step: Step) -> tuple[Finding, ...]:
+        """What the system says of the step without doing it; empty where it cannot say."""
+
+    def commit(
+        self,
+        step: Step,
+        *,
+        expect: Mapping[str, str],
+        reference: str,
+        note: Callable[[Mapping[str, Any]], None],
+    ) -> Receipt | Accepted:
+        """Do one step, once. `expect`: stamps the record must still have; Stale if it has not.
+
+        `note` is the corridor's: durable before it returns; call it before each thing that cannot be undone.
+        The receipt's `stamps` are what the next step must expect.
+        """
+
+    def find(self, sought: Sought) -> Trace:
+        """What is true in the system. Never writes. Unavailable or InDoubt when it cannot tell."""
+
+    def changes(self, since: dt.datetime) -> Sequence[SystemChange]:
+        """The system's own log of writes by this account since then, oldest first."""
+
+    def probe(self, types: Sequence[TransactionType]) -> ProbeReport:
+        """Try what must be refused, and compare what the account can do with what these types need."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One kind of system. `integrations.<system>.adapter` exports one as `ADAPTER`: static data, no I/O.
+
+    `levels`: ISA-95 levels it may be registered at; 3 must have no `writer`. `settle`: how long after an
+    attempt the system may still show the old state, or still be working on what we sent; before that,
+    absence proves nothing. `verified`: what the conformance suite ran against, empty if nothing but our own
+    stand-in. `reader`, `writer`: open a live connection; `options` are the connection's settings.
+    """
+
+    name: str
+    title: str
+    path: str
+    levels: frozenset[int]
+    tools: frozenset[str]
+    types: Mapping[str, Carried]
+    settle: dt.timedelta
+    verified: str
+    reader: Callable[[Mapping[str, Any], Account], Reader]
+    writer: Callable[[Mapping[str, Any], Account], Writer] | None = None
