@@ -1,0 +1,1 @@
+"""Commands: they drive the corridor and own nothing of it."""

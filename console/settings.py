@@ -1,0 +1,317 @@
+"""All settings, in one file. What a deployment may say, it says in the environment.
+
+COUNTERSIGN_MODE is `production` unless said otherwise; `manage.py demo` and the tests say `demo` and `test`.
+Production refuses to start on anything that is only fit for a demo, naming the setting and what would be right.
+Every secret NAME may be given as NAME_FILE, a path to a file that holds it.
+
+DATABASE_URL        the application's role: reads and writes rows, owns nothing (alias "default")
+DATABASE_OWNER_URL  the role that owns the tables and migrates (alias "owner"); processes that only serve omit it
+REDIS_URL           the bell (Celery's broker)
+SECRET_KEY          at least 50 characters
+ALLOWED_HOSTS       host names, comma separated
+CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader, writers, verifies}
+"""
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from console import environment
+
+BASE_DIR = environment.ROOT
+VAR = environment.VAR
+
+# Mode
+
+MODE = environment.text("COUNTERSIGN_MODE", "production")
+if MODE not in {"production", "demo", "test"}:
+    raise ImproperlyConfigured(f"COUNTERSIGN_MODE is {MODE!r}; it is production, demo or test.")
+PRODUCTION = MODE == "production"
+
+DEBUG = environment.flag("DEBUG")
+DEMO_SECRET_KEY = "only-for-tests-and-demos-" + "x" * 32
+SECRET_KEY = environment.text("SECRET_KEY", "" if PRODUCTION else DEMO_SECRET_KEY)
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
+
+# Systems. A writer or reader is named by the secret that holds its credentials, never by the credentials.
+
+CONNECTIONS: dict[str, dict[str, Any]] = environment.mapping("CONNECTIONS")
+TRANSACTION_TYPE_PACKAGES = environment.words("TRANSACTION_TYPE_PACKAGES")
+READ_TOOL_PACKAGES = environment.words("READ_TOOL_PACKAGES")
+
+# Databases
+
+_app_url = environment.text("DATABASE_URL")
+_owner_url = environment.text("DATABASE_OWNER_URL")
+# The tests drop their databases, which a pool would keep in use.
+_pool_size = 0 if MODE == "test" else environment.number("DATABASE_POOL_SIZE", 8)
+# ATOMIC_REQUESTS stays off: verbs open their own transactions, and one around a system call would be a fault.
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": environment.database(_app_url, pool_size=_pool_size),
+    "owner": environment.database(_owner_url),
+}
+# Test databases are made and migrated by the owner, while the code under test runs as the application's role.
+DATABASES["default"]["TEST"] = {"MIRROR": "owner"}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Shared by all processes and alive without the broker: sign-in limits must not vanish with a cache server.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "console_cache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+    "local": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "local",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+}
+if not _app_url:
+    CACHES["default"] = CACHES["local"]
+
+# Application
+
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+ASGI_APPLICATION = "console.asgi.application"
+
+INSTALLED_APPS = [
+    "console",  # first: its migrate, flush and templates come before the libraries'
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "lucide",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "rest_framework",
+    "drf_spectacular",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "console.accounts.SessionLimits",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"] if (BASE_DIR / "static").is_dir() else []
+WHITENOISE_USE_FINDERS = not PRODUCTION  # production runs collectstatic, a demo need not
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+
+# Event streams hold a thread each; tests turn them off and pages fall back to polling.
+LIVE_STREAMS = environment.flag("LIVE_STREAMS", default=True)
+
+# People
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+if MODE == "test":
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "console.accounts.ClosedSignup"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+ACCOUNT_SESSION_REMEMBER = True  # the session's own limits decide, not the browser window
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
+# allauth's own limits hold elsewhere (30 sign-ins a minute and address; 10 failures a minute and address, 5 per
+# 5 minutes and name); a test run signs in more often than that.
+ACCOUNT_RATE_LIMITS = {"login": "1000/m/ip"} if MODE == "test" else {}
+ALLAUTH_TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0)
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not PRODUCTION
+MFA_TOTP_ISSUER = "Countersign"
+
+SESSION_IDLE_SECONDS = environment.number("SESSION_IDLE_SECONDS", 30 * 60)
+SESSION_ABSOLUTE_SECONDS = environment.number("SESSION_ABSOLUTE_SECONDS", 12 * 60 * 60)
+SESSION_TOUCH_SECONDS = 60
+SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "countersign_session"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "countersign_csrf"
+
+# What a browser may do
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SECURE_SSL_REDIRECT = PRODUCTION and environment.flag("SECURE_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = environment.number("SECURE_HSTS_SECONDS", 31_536_000) if PRODUCTION else 0
+SECURE_REDIRECT_EXEMPT = [r"^(live|ready|metrics)$"]  # asked from inside, without TLS
+if environment.flag("BEHIND_TLS_PROXY"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+
+# Agents' door
+
+REST_FRAMEWORK: dict[str, Any] = {
+    # Fail closed: a view that does not say who may call it can be called by nobody.
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Countersign",
+    "DESCRIPTION": "The agents' door: read through it, propose through it, follow what became of it.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# Workers
+
+REDIS_URL = environment.text("REDIS_URL")
+# Without one, commands that ring no bell still work; ringing fails with this name in the error.
+CELERY_BROKER_URL = REDIS_URL or "redis://redis-url-is-not-set.invalid:6379/0"
+CELERY_RESULT_BACKEND = None  # what became of a task is in PostgreSQL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "countersign"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_EVENT_SERIALIZER = "json"
+# Threads: every system call has its own timeout, a warm stop takes a second, and the pool of connections is shared.
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = environment.number("WORKER_THREADS", 4)
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+# A request never waits for the bell: it is rung once, and the sweep rings again.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Longer than the longest task; after it an unacknowledged task is delivered again.
+    "visibility_timeout": environment.number("TASK_VISIBILITY_SECONDS", 900),
+    # With the defaults (10 x 10 s) nothing comes back for 100 s after that.
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_connect_timeout": 2,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "celerybeat-schedule")
+# A bell that nobody heard in time is thrown away: the next one says the same.
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "sweep": {"task": "console.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "sequence": {"task": "console.tasks.sequence", "schedule": 5.0, "options": {"expires": 5}},
+    "probe_accounts": {"task": "console.tasks.probe_accounts", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": environment.text("LOG_LEVEL", "INFO")},
+    # Their INFO lines repeat URLs and task arguments.
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+}
+
+
+def _refuse_unfit_for_production() -> None:
+    faults = []
+    if len(SECRET_KEY) < 50 or SECRET_KEY == DEMO_SECRET_KEY or SECRET_KEY.startswith("demo-"):
+        faults.append("SECRET_KEY is missing, shorter than 50 characters or a demo's: give a random one of its own")
+    if DEBUG:
+        faults.append("DEBUG is on: leave it out")
+    if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+        faults.append("ALLOWED_HOSTS is empty or '*': name the hosts people use")
+    roles = [DATABASES[alias].get("USER") for alias in ("default", "owner")]
+    if _app_url and _owner_url and roles[0] == roles[1]:
+        faults.append(
+            f"DATABASE_URL and DATABASE_OWNER_URL are the same role ({roles[0] or 'unnamed'}): the application's role "
+            "must own no table; give it a role of its own"
+        )
+    faults += [
+        f"CONNECTIONS[{name!r}] uses the sandbox adapter: name the adapter of a real system"
+        for name, connection in CONNECTIONS.items()
+        if str(connection.get("adapter", "")).startswith("integrations.sandbox")
+    ]
+    if faults:
+        raise ImproperlyConfigured("Not fit for production. " + "; ".join(faults) + ".")
+
+
+if PRODUCTION:
+    _refuse_unfit_for_production()

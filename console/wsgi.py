@@ -1,0 +1,9 @@
+"""The WSGI entry, for `granian --interface wsgi console.wsgi:application`."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,211 @@
+"""Fixtures for services: test databases, real Celery workers, a browser that tolerates no fault."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from django.db import connections
+from django.test.utils import setup_databases, teardown_databases
+from playwright.sync_api import Page
+from pytest_django.plugin import DjangoDbBlocker
+
+from console.environment import ROOT
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+    django_db_modify_db_settings: None,
+) -> Iterator[None]:
+    """Create the test database as the owner, also when the chosen tests only name "default".
+
+    pytest-django's own fixture creates only the aliases that tests name; "default" alone is a mirror and would then
+    point at the real database.
+    """
+    verbosity = request.config.option.verbose
+    with django_db_blocker.unblock():
+        configuration = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=set())
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+        teardown_databases(configuration, verbosity=verbosity)
+
+
+def test_database_environment() -> dict[str, str]:
+    """DATABASE_URL and DATABASE_OWNER_URL for a process that shall work on this test run's database."""
+    addresses = {}
+    for name, alias in (("DATABASE_URL", "default"), ("DATABASE_OWNER_URL", "owner")):
+        parts = urlsplit(os.environ[name])
+        database = connections[alias].settings_dict["NAME"]
+        # urlunsplit drops the empty host of a socket URL, so the authority is kept as it stood.
+        addresses[name] = urlunsplit(parts._replace(path=f"/{database}"))
+    return addresses
+
+
+# Workers
+
+
+@dataclass
+class Worker:
+    """A Celery worker in a process group of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    _reported: bool = field(default=False, repr=False)
+
+    def said(self) -> str:
+        """Everything it logged so far."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self, timeout: float = 20) -> int:
+        """Ask it to finish what it does and end; gives the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def wait_for(self, words: str, timeout: float = 30) -> None:
+        """Wait until it logged these words."""
+        deadline = time.monotonic() + timeout
+        while words not in self.said():
+            if self.process.poll() is not None:
+                raise AssertionError(f"The worker ended with {self.process.returncode}:\n{self.said()[-3000:]}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"The worker never said {words!r}:\n{self.said()[-3000:]}")
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def worker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Worker]]:
+    """A factory of real Celery workers on the current test database; all of them end with the test.
+
+    `worker(env={"FAILPOINT": "..."}, threads=1, beat=False)` returns when the worker is ready. The test needs
+    `django_db(transaction=True, databases=["default", "owner"])`: a worker sees only what is committed.
+    """
+    request.getfixturevalue("django_db_setup")
+    started: list[Worker] = []
+
+    def start(env: Mapping[str, str] | None = None, *, threads: int = 2, beat: bool = False) -> Worker:
+        log = tmp_path / f"worker-{len(started)}.log"
+        command = [
+            *(sys.executable, "-m", "celery", "-A", "console", "worker", "--loglevel", "INFO"),
+            *("--concurrency", str(threads), "--hostname", f"{tmp_path.name}-{len(started)}@%h"),
+            *("--without-gossip", "--without-mingle"),
+        ]
+        if beat:
+            command += ["--beat", "--schedule", str(tmp_path / f"beat-{len(started)}")]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **test_database_environment(), **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        one = Worker(process, log)
+        started.append(one)
+        one.wait_for(" ready.")
+        return one
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()
+
+
+# Browser
+
+
+def find_chromium() -> str | None:
+    """CHROMIUM_PATH, then Playwright's own download, then a system Chromium, Chrome or Edge; None for none."""
+    if named := os.environ.get("CHROMIUM_PATH"):
+        return named
+    folders = [Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or "~/.cache/ms-playwright").expanduser()]
+    folders.append(Path("~/Library/Caches/ms-playwright").expanduser())
+    for folder in folders:
+        for pattern in (
+            "chromium_headless_shell-*/chrome-*/*headless*shell",
+            "chromium-*/chrome-linux*/chrome",
+            "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
+        ):
+            if found := sorted(folder.glob(pattern)):
+                return str(found[-1])
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"):
+        if on_path := shutil.which(name):
+            return on_path
+    for application in ("Google Chrome", "Chromium"):
+        path = Path(f"/Applications/{application}.app/Contents/MacOS/{application}")
+        if path.exists():
+            return str(path)
+    return None
+
+
+CHROMIUM = find_chromium()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a browser; without one, skip with the reason, or fail under REQUIRE_BROWSER=1."""
+    for item in items:
+        if "page" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+        if item.get_closest_marker("browser") and not CHROMIUM and os.environ.get("REQUIRE_BROWSER") != "1":
+            reason = "no Chromium found: install one (apt-get install chromium) or set CHROMIUM_PATH"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Our Chromium, asking nobody on the network anything."""
+    if not CHROMIUM:
+        pytest.fail("REQUIRE_BROWSER=1 and no Chromium found: install one or set CHROMIUM_PATH.")
+    arguments = [
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    if os.geteuid() == 0:
+        arguments.append("--no-sandbox")  # Chromium refuses to sandbox as root
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}
+
+
+@pytest.fixture
+def strict_page(page: Page) -> Iterator[Page]:
+    """A page on which any console error, script error, policy violation or request to a stranger fails the test."""
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+
+    def judge(url: str) -> None:
+        if not url.startswith(("http://localhost", "http://127.0.0.1", "data:", "blob:")):
+            faults.append(f"foreign request {url}")
+
+    page.on("request", lambda sent: judge(sent.url))
+    yield page
+    assert not faults, faults
