@@ -23,9 +23,9 @@ class ClosedSignup(DefaultAccountAdapter):  # type: ignore[misc]  # allauth publ
 class SessionLimits:
     """End a session after SESSION_IDLE_SECONDS without a person, and SESSION_ABSOLUTE_SECONDS after sign-in.
 
-    The time of the last request is written at most once per SESSION_TOUCH_SECONDS, so that reading pages does not
-    cost a write each. A page that refreshes itself sends `X-Background: 1`: such a request, and an event stream,
-    never keeps a session alive.
+    The time of the last request is written at most once per SESSION_TOUCH_SECONDS, so that reading pages does
+    not cost a write each. A page that refreshes itself sends `X-Background: 1`: such a request, and an event
+    stream, never keeps a session alive.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -49,9 +49,8 @@ class SessionLimits:
         if too_old or now - seen_at > settings.SESSION_IDLE_SECONDS:
             logout(request)
             return
-        in_background = (
-            request.headers.get("X-Background") == "1"
-            or request.headers.get("Accept", "").startswith("text/event-stream")
-        )
+        in_background = request.headers.get("X-Background") == "1" or request.headers.get(
+            "Accept", ""
+        ).startswith("text/event-stream")
         if not in_background and now - seen_at > settings.SESSION_TOUCH_SECONDS:
             request.session[SEEN_AT] = now

@@ -1,4 +1,4 @@
-"""The ASGI entry. Measured 3 to 10 times slower than WSGI for this work; here for hosts that offer nothing else."""
+"""The ASGI entry, 3 to 10 times slower than WSGI for this work: for hosts that offer nothing else."""
 
 import os
 

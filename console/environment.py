@@ -1,8 +1,8 @@
 """What the process was told from outside: variables, secret files, and the demo that is running, if any.
 
 Order for every name: the variable NAME, then the file that NAME_FILE names (secrets of containers and
-systemd), then `var/runtime.json` of a demo that is running now. A stale file of a dead demo is ignored: the demo
-holds a lock as long as it lives.
+systemd), then `var/runtime.json` of a demo that is running now. A stale file of a dead demo is ignored: the
+demo holds a lock as long as it lives.
 """
 
 import fcntl
@@ -114,7 +114,9 @@ def secret(name: str) -> str:
     """
     if found := text(name) or str(read_runtime().get("SECRETS", {}).get(name, "")):
         return found
-    raise ImproperlyConfigured(f"The secret {name} is not set: set {name}, or {name}_FILE to a file that holds it.")
+    raise ImproperlyConfigured(
+        f"The secret {name} is not set: set {name}, or {name}_FILE to a file that holds it."
+    )
 
 
 def database(url: str, *, pool_size: int = 0) -> dict[str, Any]:

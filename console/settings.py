@@ -1,15 +1,16 @@
 """All settings, in one file. What a deployment may say, it says in the environment.
 
 COUNTERSIGN_MODE is `production` unless said otherwise; `manage.py demo` and the tests say `demo` and `test`.
-Production refuses to start on anything that is only fit for a demo, naming the setting and what would be right.
+Production refuses to start on anything that is only fit for a demo, naming the setting and what is right.
 Every secret NAME may be given as NAME_FILE, a path to a file that holds it.
 
 DATABASE_URL        the application's role: reads and writes rows, owns nothing (alias "default")
-DATABASE_OWNER_URL  the role that owns the tables and migrates (alias "owner"); processes that only serve omit it
+DATABASE_OWNER_URL  the role that owns the tables and migrates (alias "owner"); servers omit it
 REDIS_URL           the bell (Celery's broker)
 SECRET_KEY          at least 50 characters
 ALLOWED_HOSTS       host names, comma separated
-CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader, writers, verifies}
+CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader, writers, verified_by};
+                    a reader or writer is {login, secret}, and secret a NAME for environment.secret()
 """
 
 from typing import Any
@@ -32,10 +33,11 @@ DEBUG = environment.flag("DEBUG")
 DEMO_SECRET_KEY = "only-for-tests-and-demos-" + "x" * 32
 SECRET_KEY = environment.text("SECRET_KEY", "" if PRODUCTION else DEMO_SECRET_KEY)
 SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
-ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+_own_hosts = "localhost,127.0.0.1,[::1],testserver"
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", "" if PRODUCTION else _own_hosts)
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 
-# Systems. A writer or reader is named by the secret that holds its credentials, never by the credentials.
+# Systems. They name the secrets that hold their credentials, never the credentials.
 
 CONNECTIONS: dict[str, dict[str, Any]] = environment.mapping("CONNECTIONS")
 TRANSACTION_TYPE_PACKAGES = environment.words("TRANSACTION_TYPE_PACKAGES")
@@ -52,7 +54,7 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": environment.database(_app_url, pool_size=_pool_size),
     "owner": environment.database(_owner_url),
 }
-# Test databases are made and migrated by the owner, while the code under test runs as the application's role.
+# Test databases are made and migrated by the owner; the code under test runs as the application's role.
 DATABASES["default"]["TEST"] = {"MIRROR": "owner"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -172,8 +174,8 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = "strict"
 ACCOUNT_SESSION_REMEMBER = True  # the session's own limits decide, not the browser window
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-# allauth's own limits hold elsewhere (30 sign-ins a minute and address; 10 failures a minute and address, 5 per
-# 5 minutes and name); a test run signs in more often than that.
+# allauth's own limits hold elsewhere (30 sign-ins a minute and address; 10 failures a minute and address,
+# 5 in 5 minutes and name); a test run signs in more often than that.
 ACCOUNT_RATE_LIMITS = {"login": "1000/m/ip"} if MODE == "test" else {}
 ALLAUTH_TRUSTED_PROXY_COUNT = environment.number("TRUSTED_PROXY_COUNT", 0)
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -250,7 +252,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_RESULT_SERIALIZER = "json"
 CELERY_EVENT_SERIALIZER = "json"
-# Threads: every system call has its own timeout, a warm stop takes a second, and the pool of connections is shared.
+# Threads: every system call has its own timeout, a warm stop takes a second, connections are pooled.
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = environment.number("WORKER_THREADS", 4)
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -259,7 +261,12 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 # A request never waits for the bell: it is rung once, and the sweep rings again.
-CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Longer than the longest task; after it an unacknowledged task is delivered again.
     "visibility_timeout": environment.number("TASK_VISIBILITY_SECONDS", 900),
@@ -276,7 +283,11 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "console.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "sequence": {"task": "console.tasks.sequence", "schedule": 5.0, "options": {"expires": 5}},
-    "probe_accounts": {"task": "console.tasks.probe_accounts", "schedule": 3600.0, "options": {"expires": 3600}},
+    "probe_accounts": {
+        "task": "console.tasks.probe_accounts",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 LOGGING = {
@@ -290,10 +301,13 @@ LOGGING = {
 }
 
 
+SECRET_KEY_LENGTH = 50
+
+
 def _refuse_unfit_for_production() -> None:
     faults = []
-    if len(SECRET_KEY) < 50 or SECRET_KEY == DEMO_SECRET_KEY or SECRET_KEY.startswith("demo-"):
-        faults.append("SECRET_KEY is missing, shorter than 50 characters or a demo's: give a random one of its own")
+    if len(SECRET_KEY) < SECRET_KEY_LENGTH or SECRET_KEY == DEMO_SECRET_KEY or SECRET_KEY.startswith("demo-"):
+        faults.append("SECRET_KEY is missing, shorter than 50 characters or a demo's: give it a random one")
     if DEBUG:
         faults.append("DEBUG is on: leave it out")
     if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
@@ -301,7 +315,7 @@ def _refuse_unfit_for_production() -> None:
     roles = [DATABASES[alias].get("USER") for alias in ("default", "owner")]
     if _app_url and _owner_url and roles[0] == roles[1]:
         faults.append(
-            f"DATABASE_URL and DATABASE_OWNER_URL are the same role ({roles[0] or 'unnamed'}): the application's role "
+            f"DATABASE_URL and DATABASE_OWNER_URL are one role ({roles[0] or 'unnamed'}): the application "
             "must own no table; give it a role of its own"
         )
     faults += [

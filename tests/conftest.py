@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,19 +19,20 @@ from playwright.sync_api import Page
 from pytest_django.plugin import DjangoDbBlocker
 
 from console.environment import ROOT
+from tests.chromium import find_chromium
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(
     request: pytest.FixtureRequest,
-    django_test_environment: None,
+    django_test_environment: None,  # noqa: ARG001 (must come first)
     django_db_blocker: DjangoDbBlocker,
-    django_db_modify_db_settings: None,
+    django_db_modify_db_settings: None,  # noqa: ARG001 (names the database of this xdist worker)
 ) -> Iterator[None]:
     """Create the test database as the owner, also when the chosen tests only name "default".
 
-    pytest-django's own fixture creates only the aliases that tests name; "default" alone is a mirror and would then
-    point at the real database.
+    pytest-django's own fixture creates only the aliases that tests name; "default" alone is a mirror and
+    would then point at the real database.
     """
     verbosity = request.config.option.verbose
     with django_db_blocker.unblock():
@@ -91,7 +91,9 @@ class Worker:
         deadline = time.monotonic() + timeout
         while words not in self.said():
             if self.process.poll() is not None:
-                raise AssertionError(f"The worker ended with {self.process.returncode}:\n{self.said()[-3000:]}")
+                raise AssertionError(
+                    f"The worker ended with {self.process.returncode}:\n{self.said()[-3000:]}"
+                )
             if time.monotonic() > deadline:
                 raise AssertionError(f"The worker never said {words!r}:\n{self.said()[-3000:]}")
             time.sleep(0.05)
@@ -140,30 +142,6 @@ def worker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[
 # Browser
 
 
-def find_chromium() -> str | None:
-    """CHROMIUM_PATH, then Playwright's own download, then a system Chromium, Chrome or Edge; None for none."""
-    if named := os.environ.get("CHROMIUM_PATH"):
-        return named
-    folders = [Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or "~/.cache/ms-playwright").expanduser()]
-    folders.append(Path("~/Library/Caches/ms-playwright").expanduser())
-    for folder in folders:
-        for pattern in (
-            "chromium_headless_shell-*/chrome-*/*headless*shell",
-            "chromium-*/chrome-linux*/chrome",
-            "chromium-*/chrome-mac*/*.app/Contents/MacOS/*",
-        ):
-            if found := sorted(folder.glob(pattern)):
-                return str(found[-1])
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge"):
-        if on_path := shutil.which(name):
-            return on_path
-    for application in ("Google Chrome", "Chromium"):
-        path = Path(f"/Applications/{application}.app/Contents/MacOS/{application}")
-        if path.exists():
-            return str(path)
-    return None
-
-
 CHROMIUM = find_chromium()
 
 
@@ -197,7 +175,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture
 def strict_page(page: Page) -> Iterator[Page]:
-    """A page on which any console error, script error, policy violation or request to a stranger fails the test."""
+    """A page that fails the test on any console or script error, policy violation or foreign request."""
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))

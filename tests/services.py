@@ -1,8 +1,8 @@
 """A pytest plugin, loaded by `-p tests.services` before anything reads the settings.
 
 Starts one throw-away PostgreSQL and one broker per test run, unless DATABASE_OWNER_URL or REDIS_URL say where
-some are. Workers of pytest-xdist inherit the addresses; each has its own test database (pytest-django) and its own
-numbered database of the broker.
+some are. Workers of pytest-xdist inherit the addresses; each has its own test database (pytest-django) and
+its own numbered database of the broker.
 """
 
 import atexit

@@ -1,11 +1,7 @@
 """What the application's database role may and may not do."""
 
 import pytest
-from django.db import connection, connections, transaction
-from django.db.utils import ProgrammingError
-from psycopg.errors import InsufficientPrivilege
-
-from console.management.commands.migrate import append_only_tables
+from django.db import connection
 
 
 @pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""`migrate` runs as the owner of the tables and then grants the application's role what it may do, no more."""
+"""`migrate` runs as the owner of the tables, then grants the application's role what it may do, no more."""
 
 import argparse
 from typing import Any
@@ -28,8 +28,9 @@ def append_only_tables() -> tuple[str, ...]:
 def grant(connection: BaseDatabaseWrapper, role: str, append_only: tuple[str, ...]) -> None:
     """Give `role` exactly its rights on the public schema, whatever it had before.
 
-    Every table: select, insert, update, delete. Append-only tables: select, insert. Sequences: use. No truncate, no
-    trigger, no references, no new objects, not even temporary ones (a temporary table would hide a real one).
+    Every table: select, insert, update, delete. Append-only tables: select, insert. Sequences: use. No
+    truncate, no trigger, no references, no new objects, not even temporary ones (a temporary table would hide
+    a real one).
 
     Raises:
         CommandError is left to the caller: the statements need the owner of the tables.
@@ -75,14 +76,14 @@ class Command(DjangoMigrate):
         only_looking = options["plan"] or options["check_unapplied"] or options["prune"]
         if only_looking or connection.vendor != "postgresql":
             return
-        if settings.CACHES["default"]["BACKEND"].endswith("DatabaseCache"):
+        if str(settings.CACHES["default"]["BACKEND"]).endswith("DatabaseCache"):
             call_command("createcachetable", database=alias, verbosity=0)
         role = connections["default"].settings_dict.get("USER", "")
         if not role or role == connection.settings_dict["USER"]:
             self.stderr.write(
                 self.style.WARNING(
-                    "The application's role owns the tables (DATABASE_URL and DATABASE_OWNER_URL are the same): "
-                    "it could rewrite the audit trail. Fit for a demo only."
+                    "The application's role owns the tables (DATABASE_URL and DATABASE_OWNER_URL are the "
+                    "same role): it could rewrite the audit trail. Fit for a demo only."
                 )
             )
             return

@@ -1,1 +1,1 @@
-"""The processes a demo and the tests run on: database, broker, and the supervisor that leaves nothing behind."""
+"""What a demo and the tests run on: database, broker, and a supervisor that leaves nothing behind."""

