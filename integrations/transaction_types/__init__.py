@@ -1,0 +1,1 @@
+"""Kinds of write. One file is one transaction type; scanning finds every module that exports `TYPE`."""
