@@ -106,7 +106,7 @@ def find_programs() -> Path:
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Child side, Linux: get this signal when the parent's thread ends. Set it after setuid, which clears it."""
+    """Child side, Linux: get this signal when the parent's thread ends. To be set after setuid."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
 
