@@ -107,6 +107,28 @@ def _lasting_secret_key() -> str:
     return path.read_text().strip()
 
 
+def _tryton_connection(progress: dict[str, Any]) -> dict[str, Any]:
+    """CONNECTIONS and SECRETS for the console, from what Tryton's set-up says about itself."""
+    accounts = _read_json(TRYTON_HOME / "accounts.json")
+    named = {
+        name: {"login": account["login"], "secret": f"TRYTON_{name.upper()}"}
+        for name, account in accounts.items()
+    }
+    connection = {
+        "adapter": "integrations.tryton.adapter",
+        "system": "tryton",
+        "system_title": "Tryton",
+        "title": "Tryton ERP",
+        "isa95_level": 4,
+        "options": {"url": progress["url"], "database": progress["database"], "timeout": 20},
+        "reader": named.pop("reader"),
+        "writers": named,
+        "verified_by": None,
+    }
+    secrets_by_name = {f"TRYTON_{name.upper()}": account["password"] for name, account in accounts.items()}
+    return {"CONNECTIONS": {"tryton": connection}, "SECRETS": secrets_by_name}
+
+
 class Demo:
     """What one run of the demo knows."""
 
@@ -119,7 +141,8 @@ class Demo:
         self.env = dict(os.environ)
         self.runtime: dict[str, Any] = {}
         self.phase = ""
-        self.erp_is_ready = False
+        self.erp: Child | None = None
+        self.erp_is_connected = False
         self.erp_is_over = False
 
     def say(self, line: str) -> None:
@@ -259,7 +282,8 @@ class Demo:
             self.erp_is_over = True
         elif given := os.environ.get("TRYTON_URL"):
             self.say(f"using the ERP at {given}; connections come from CONNECTIONS")
-            self._erp_ready()
+            self._connect_erp()
+            self.erp_is_over = True
         elif not TRYTON.exists():
             self.erp_is_over = True
             self.say("no ERP: its demo environment is not part of this checkout")
@@ -270,16 +294,18 @@ class Demo:
     def _launch_tryton(self) -> None:
         self._progress_file.unlink(missing_ok=True)
         cluster = Postgres(
-            TRYTON_HOME / "postgres", database="tryton", owner="tryton", app=None, settings=FAST
+            TRYTON_HOME / "postgres", database="postgres", owner="tryton", app=None, settings=FAST
         )
-        self.supervisor.add(Child("erp-postgres", cluster.launch, stop_signal=signal.SIGINT, grace=20))
+        self.supervisor.add(
+            Child("erp-postgres", cluster.launch, stop_signal=signal.SIGINT, grace=20, essential=False)
+        )
         cluster.wait_ready()
-        command = [sys.executable, "-m", "integrations.tryton.demo", "--home", str(TRYTON_HOME)]
-        command += ["--database-url", cluster.owner_url, "--port", str(free_port())]
+        command = [sys.executable, "-m", "integrations.tryton.demo", "up"]
+        command += ["--home", str(TRYTON_HOME), "--database-uri", cluster.owner_url]
         env = {
             name: value for name, value in self.env.items() if name not in self.runtime
         }  # not ours to give
-        self.supervisor.run("erp", command, env, grace=20)
+        self.erp = self.supervisor.run("erp", command, env, grace=20, essential=False)
         self.say("setting up Tryton, a real ERP, beside it")
 
     @property
@@ -291,24 +317,22 @@ class Demo:
         if self.erp_is_over:
             return
         progress = _read_json(self._progress_file)
-        if error := progress.get("error"):
-            self.erp_is_over = True
-            self.say(f"the ERP could not be set up: {error}; see {VAR / 'log' / 'erp.log'}")
-            return
-        phase = str(progress.get("phase", ""))
+        phase = str(progress.get("error") or progress.get("phase") or "")
         if phase and phase != self.phase:
             self.phase = phase
             self.say(f"ERP: {phase} ({progress.get('done', 0)}/{progress.get('total', 0)})")
-        if progress.get("ready") and not self.erp_is_ready:
-            self._erp_ready()
-            self.say(f"ERP: ready at {progress.get('url', '')}")
-        if self.erp_is_ready and progress.get("done", 0) >= progress.get("total", 0):
-            self.erp_is_over = True
+        if progress.get("core_ready") and not progress.get("error") and not self.erp_is_connected:
+            self.say(f"ERP: connecting {progress.get('url', '')}")
+            self.runtime |= _tryton_connection(progress)
+            self._connect_erp()
+        gave_up = self.erp is not None and self.erp.finished
+        self.erp_is_over = gave_up or (self.erp_is_connected and bool(progress.get("ready")))
+        if gave_up:
+            self.say(f"the demo goes on without the ERP; see {VAR / 'log' / 'erp.log'}")
 
-    def _erp_ready(self) -> None:
+    def _connect_erp(self) -> None:
         """Tell the console about the ERP, seed what needs it, let the demo agent begin."""
-        self.erp_is_ready = True
-        self.runtime |= _read_json(TRYTON_HOME / "console.json")
+        self.erp_is_connected = True
         self._write_runtime()
         self.supervisor.restart("web", "worker", "beat")
         try:
@@ -323,7 +347,9 @@ class Demo:
             self.say("no agent: there is no demo_agent command yet")
             return
         env = {**self.env, "DATABASE_OWNER_URL": ""}
-        self.supervisor.run("agent", [sys.executable, str(ROOT / "manage.py"), "demo_agent"], env)
+        self.supervisor.run(
+            "agent", [sys.executable, str(ROOT / "manage.py"), "demo_agent"], env, essential=False
+        )
 
     def _write_runtime(self) -> None:
         _write_private(RUNTIME_FILE, json.dumps(self.runtime, indent=1))

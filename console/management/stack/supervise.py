@@ -36,6 +36,7 @@ class Child:
         stop_signal: what asks it to end.
         grace: seconds it may take for that.
         restart: bring it back when it ends by itself. False for work that ends.
+        essential: everything ends when it cannot be kept alive. False: the rest goes on without it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 10.0
     restart: bool = True
+    essential: bool = True
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     starts: int = field(default=0, init=False)
     since: float = field(default=0.0, init=False)
@@ -106,10 +108,11 @@ class Supervisor:
         *,
         grace: float = 10.0,
         restart: bool = True,
+        essential: bool = True,
     ) -> Child:
-        """Add a child by its command line; its output goes to its log, important lines to the terminal too."""
+        """Add a child by its command line; its output goes to its log, important lines to the person."""
         launch = functools.partial(self._spawn, name, [str(word) for word in command], dict(env))
-        return self.add(Child(name, launch, grace=grace, restart=restart))
+        return self.add(Child(name, launch, grace=grace, restart=restart, essential=essential))
 
     def _spawn(self, name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -137,8 +140,8 @@ class Supervisor:
     def watch(self, every: Callable[[], None] | None = None) -> int:
         """Bring back what dies, with growing pauses, until told to stop. Gives the exit status.
 
-        A child that ends five times, each within a minute, ends everything: something is wrong with it that
-        a restart does not cure. `every` is called a few times a second, between looks.
+        An essential child that ends five times, each within a minute, ends everything: something is wrong
+        with it that a restart does not cure. `every` is called a few times a second, between looks.
         """
         while not self.stopping.wait(0.25):
             for child in self.children:
@@ -160,7 +163,12 @@ class Supervisor:
         if time.monotonic() - child.since > CALM_SECONDS:
             child.starts = 0
         if child.starts >= MAX_STARTS:
-            self.why = f"{child.name} ended with {status} again and again; see {self.logs / child.name}.log"
+            why = f"{child.name} ended with {status} again and again; see {self.logs / child.name}.log"
+            if not child.essential:
+                child.finished = True
+                self.say(why)
+                return True
+            self.why = why
             self.stopping.set()
             return False
         self.say(f"{child.name} ended with {status}; starting it again")
