@@ -1,0 +1,218 @@
+"""Who may do what. One choke point for web, API, workers and command line.
+
+People have one role or more: supervisor, auditor, administrator. Agents have grants. Everything is denied
+unless a line here allows it.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import QuerySet
+
+from console.audit import Actor
+from console.errors import Denied, Held
+from console.models import Agent, AgentVersion, Autonomy, Connection, Grant, KillSwitch, Proposal, Scope
+from django.db.models.functions import Now
+
+
+class Role(enum.StrEnum):
+    """What a person is in the console; a Django group of the same name."""
+
+    SUPERVISOR = "supervisor"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
+DECIDES = frozenset({Role.SUPERVISOR})
+CONFIGURES = frozenset({Role.ADMINISTRATOR})
+CONFIRMS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
+STOPS = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
+READS = frozenset({Role.SUPERVISOR, Role.AUDITOR, Role.ADMINISTRATOR})
+AUDITS = frozenset({Role.AUDITOR, Role.SUPERVISOR, Role.ADMINISTRATOR})
+EXPORTS = frozenset({Role.AUDITOR})
+
+
+def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[Role]:
+    """The roles of a person; none for one who is not signed in or no longer active. Read once per object."""
+    if not isinstance(user, User) or not user.is_active:
+        return frozenset()
+    kept: frozenset[Role] | None = getattr(user, "_countersign_roles", None)
+    if kept is None:
+        names = set(user.groups.values_list("name", flat=True))
+        kept = frozenset(role for role in Role if role.value in names)
+        user._countersign_roles = kept  # type: ignore[attr-defined]  # noqa: SLF001 a cache for one request
+    return kept
+
+
+def require(user: AbstractBaseUser | AnonymousUser, allowed: frozenset[Role], doing: str) -> User:
+    """The person, if one of their roles is allowed. Denied says which role it takes."""
+    if isinstance(user, User) and roles(user) & allowed:
+        return user
+    names = " or ".join(sorted(role.value for role in allowed))
+    raise Denied(f"only a person with the role {names} may {doing}")
+
+
+def person(user: User, *, request_id: str = "") -> Actor:
+    """A person as an audit entry names them."""
+    return Actor(
+        kind="person",
+        id=str(user.pk),
+        label=user.get_full_name() or user.username,
+        via="session",
+        request_id=request_id,
+    )
+
+
+def may_not_decide(user: User, proposal: Proposal) -> str:
+    """Why this person may not decide this proposal, in words, or "" if they may.
+
+    Supervisors decide; nobody decides on a proposal of an agent they own. Whoever amended it may agree, but is
+    not enough alone: that is a requirement of policy.
+    """
+    if Role.SUPERVISOR not in roles(user):
+        return "Only supervisors decide."
+    if proposal.agent_version.agent.owner_id == user.pk:
+        return f"You own the agent {proposal.agent_version.agent.title}; somebody else has to decide."
+    return ""
+
+
+def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Proposal]:
+    """The proposals a person may see: all, for anybody with a role; none otherwise."""
+    found = Proposal.objects.select_related("agent_version__agent", "connection__system")
+    return found if roles(user) & READS else found.none()
+
+
+def own(version: AgentVersion) -> QuerySet[Proposal]:
+    """The proposals an agent may see: those of any version of the same agent."""
+    return Proposal.objects.filter(agent_version__agent=version.agent_id).select_related(
+        "agent_version__agent", "connection__system"
+    )
+
+
+@dataclass(frozen=True)
+class Use:
+    """What somebody wants to use: a transaction type or read tool of one agent version on one connection."""
+
+    version: AgentVersion
+    kind: str
+    name: str
+    connection: Connection
+
+
+def grants_of(version: AgentVersion) -> QuerySet[Grant]:
+    """Grants of this version that are in force at all, on connections that are switched on."""
+    return (
+        Grant.objects.filter(version=version, connection__enabled=True, frozen_at__isnull=True)
+        .exclude(autonomy=Autonomy.OFF)
+        .select_related("connection__system")
+    )
+
+
+def granted(version: AgentVersion, kind: str, name: str, connection: str) -> Grant:
+    """The grant that lets this version use this, or Denied with the reason and what would be right.
+
+    `connection` may be empty when the version has exactly one grant for it.
+    """
+    found = list(
+        Grant.objects.filter(
+            version=version, kind=kind, name=name, **({"connection__name": connection} if connection else {})
+        )
+        .select_related("connection__system", "version__agent")
+        .order_by("id")
+    )
+    what = "transaction type" if kind == Grant.TYPE else "read tool"
+    live = [grant for grant in found if grant.autonomy != Autonomy.OFF]
+    if not live:
+        where = f" on connection {connection}" if connection else ""
+        raise Denied(
+            f"{version} has no grant for the {what} {name}{where}; its owner can ask for one", code="no_grant"
+        )
+    if len(live) > 1:
+        names = ", ".join(sorted(grant.connection.name for grant in live))
+        raise Denied(
+            f"{name} is granted on several connections; name one of: {names}", code="which_connection"
+        )
+    check_open(live[0])
+    return live[0]
+
+
+def check_open(grant: Grant) -> None:
+    """Return if the grant may be used now: not off, not frozen, evidence not out of date, connection on."""
+    if grant.autonomy == Autonomy.OFF:
+        raise Denied(f"the grant for {grant.name} is off", code="grant_off")
+    if grant.frozen_at is not None:
+        raise Held(f"the grant for {grant.name} is frozen: {grant.frozen_reason}", code="grant_frozen")
+    if (
+        grant.valid_until is not None
+        and not Grant.objects.filter(pk=grant.pk, valid_until__gt=Now()).exists()
+    ):
+        raise Held(
+            f"the evidence for {grant.name} is out of date; its evals have to be run again",
+            code="gate_closed",
+        )
+    if not grant.connection.enabled:
+        raise Held(f"connection {grant.connection.name} is switched off", code="connection_off")
+
+
+def stops(*, system: str, type_name: str, agent: str) -> list[KillSwitch]:
+    """Kill switches in force that stop this. Asks the database each time: it must hold within a second."""
+    return [
+        thrown
+        for thrown in KillSwitch.objects.filter(lifted_at__isnull=True)
+        if (thrown.scope, thrown.value)
+        in {
+            (Scope.EVERYTHING.value, ""),
+            (Scope.SYSTEM.value, system),
+            (Scope.TYPE.value, type_name),
+            (Scope.AGENT.value, agent),
+        }
+    ]
+
+
+def check_not_stopped(*, system: str, type_name: str, agent: str) -> None:
+    """Return if no kill switch stops this; Held says which, and why it was thrown."""
+    if thrown := stops(system=system, type_name=type_name, agent=agent):
+        raise Held(
+            f"stopped by the kill switch ({_named(thrown[0])}): {thrown[0].reason}", code="kill_switch"
+        )
+
+
+def stops_for(proposal: Proposal) -> list[KillSwitch]:
+    """Kill switches in force that hold this proposal."""
+    return stops(
+        system=proposal.connection.system.slug,
+        type_name=proposal.transaction_type,
+        agent=proposal.agent_version.agent.slug,
+    )
+
+
+def check_may_go_on(proposal: Proposal) -> None:
+    """Return if neither a kill switch nor its grant holds this proposal where it is."""
+    check_not_stopped(
+        system=proposal.connection.system.slug,
+        type_name=proposal.transaction_type,
+        agent=proposal.agent_version.agent.slug,
+    )
+    check_open(Grant.objects.select_related("connection").get(pk=proposal.grant_id))
+
+
+def agent_actor(version: AgentVersion, *, key_id: str, request_id: str = "") -> Actor:
+    """An agent as an audit entry names it: the version, and the key it came with."""
+    return Actor(
+        kind="agent",
+        id=f"{version.agent.slug}@{version.label}",
+        label=str(version),
+        via=key_id,
+        request_id=request_id,
+    )
+
+
+def _named(thrown: KillSwitch) -> str:
+    return (
+        "everything"
+        if thrown.scope == Scope.EVERYTHING
+        else f"{Scope(thrown.scope).label.lower()}: {thrown.value}"
+    )

@@ -1,0 +1,59 @@
+"""The only way out: from a connection's name to a live adapter with one service account.
+
+Live adapters are kept per thread, because their sessions are, and given up when the settings or a fault say so.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from console.catalogue import READER, spec
+from console.environment import secret
+from integrations.contract import Account, Reader, Unsupported, Writer
+
+_local = threading.local()
+
+
+def reader(name: str) -> Reader:
+    """A live connection with the reader account. Unavailable and the like come from its calls."""
+    live: Reader = _live(name, READER)
+    return live
+
+
+def writer(name: str, type_name: str) -> Writer:
+    """A live connection with the account of one transaction type. Unsupported where there is none."""
+    found = spec(name)
+    if found.adapter.writer is None or type_name not in found.accounts:
+        raise Unsupported(f"connection {name} has no account for {type_name}")
+    live: Writer = _live(name, type_name)
+    return live
+
+
+def login(name: str, purpose: str) -> str:
+    """The login of an account, for the record; never its secret."""
+    return spec(name).accounts[purpose].get("login", "")
+
+
+def drop(name: str) -> None:
+    """Let go of this thread's live connections of that name, after a fault or a change of secret."""
+    for key in [key for key in _pool() if key[0] == name]:
+        _pool().pop(key).close()
+
+
+def _pool() -> dict[tuple[str, str], Any]:
+    pool: dict[tuple[str, str], Any] = _local.__dict__.setdefault("pool", {})
+    return pool
+
+
+def _live(name: str, purpose: str) -> Any:
+    pool = _pool()
+    if (name, purpose) not in pool:
+        found = spec(name)
+        entry = found.accounts[purpose]
+        account = Account(login=str(entry.get("login", "")), secret=secret(str(entry["secret"])))
+        opened = found.adapter.reader if purpose == READER else found.adapter.writer
+        if opened is None:
+            raise Unsupported(f"connection {name} only reads")
+        pool[name, purpose] = opened(found.options, account)
+    return pool[name, purpose]

@@ -1,0 +1,410 @@
+"""Asking the system what is true, and settling an attempt with the answer.
+
+"Committed" needs the record to read as approved. "Failed" needs proof of absence. Everything between stays open:
+while committing it is asked again, sent again only where the adapter's class allows it, and after two minutes it
+is an outcome unknown, a question in front of a person that workers keep trying to answer.
+
+| the system shows | and the attempt | then |
+|---|---|---|
+| present, reads as approved | any | committed |
+| present, reads otherwise | settle time over | outcome unknown, with the differences |
+| absent | was clearly refused | failed, or received again when it was stale |
+| absent | never noted a step | sent now: nothing can have left |
+| absent, twice, settle time over | answer lost, class allows | sent again, as a new attempt; at most three in all |
+| absent, twice, settle time over | answer lost, read-back only | outcome unknown; a person decides |
+| partial, the rest is known | class allows | the rest is sent |
+| unclear | stale on the very first step | received again |
+| unclear | else | outcome unknown |
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import asdict
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from console import access, audit, connections, diff, dispatch
+from console.audit import Actor
+from console.canonical import canonical
+from console.catalogue import spec, transaction_type
+from console.errors import Held
+from console.failpoints import reach
+from console.lifecycle.assess import record_from, record_json, snapshot_from, step_from, step_json
+from console.lifecycle.states import locked, move
+from console.models import Attempt, AttemptNote, Outcome, Proposal, ReadBack, State
+from integrations.contract import (
+    Adapter,
+    AdapterError,
+    Seen,
+    Sought,
+    Step,
+    Trace,
+    TransactionType,
+)
+
+LEASE = dt.timedelta(seconds=90)
+UNKNOWN_AFTER = dt.timedelta(minutes=2)
+"""How long an answer may stay lost before it is put in front of a person."""
+MAX_SENDS = 3
+"""How often one proposal may be sent in all, where the class allows a resend."""
+ABSENCES = 2
+"""How many looks, the settle time after the attempt, prove absence when the answer was lost."""
+
+Follow = tuple[Attempt, tuple[Step, ...]] | None
+"""An attempt to send now, with its steps; or nothing more to do."""
+
+REFUSALS = (Outcome.REJECTED, Outcome.NEEDS_PERSON, Outcome.OUT_OF_SCOPE)
+
+
+def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> Proposal:
+    """Look, and settle as far as what is seen allows. `fence` when the caller is the worker that sent it.
+
+    Does nothing when another worker holds the lease, or when there is nothing to settle. Never raises for what a
+    system does.
+    """
+    taken = _take(proposal, fence)
+    if taken is None:
+        proposal.refresh_from_db()
+        return proposal
+    row, attempt = taken
+    type_ = transaction_type(row.transaction_type)
+    adapter = spec(row.connection.name).adapter
+    sought = _sought(attempt, type_, row)
+    base, expected = sought.snapshot.record, sought.expected
+    reach("R1")
+    try:
+        trace = connections.writer(row.connection.name, type_.name).find(sought)
+    except AdapterError as fault:
+        connections.drop(row.connection.name)
+        return _cannot_tell(row, attempt, fault.text, actor)
+    except Exception as fault:  # noqa: BLE001 a bug in an adapter is no proof of anything
+        connections.drop(row.connection.name)
+        return _cannot_tell(row, attempt, f"the adapter broke off ({type(fault).__name__})", actor)
+    reach("R2")
+    wrong = (
+        diff.differences(expected, trace.record, type_.fields, base=base) if trace.record is not None else ()
+    )
+    with transaction.atomic():
+        current = locked(row)
+        if current is None or current.fence != row.fence or current.state != row.state:
+            proposal.refresh_from_db()
+            return proposal
+        ReadBack.objects.create(
+            attempt=attempt,
+            seen=trace.seen.value,
+            text=trace.text[:500],
+            record=record_json(trace.record) if trace.record is not None else None,
+            differences=[asdict(one) for one in wrong],
+            connection=row.connection.name,
+            at=Now(),
+        )
+        follow = _settle(current, attempt, trace, wrong, adapter, type_, actor)
+    if follow is not None:
+        return _send_on(follow, actor)
+    proposal.refresh_from_db()
+    return proposal
+
+
+def _settle(
+    row: Proposal,
+    attempt: Attempt,
+    trace: Trace,
+    wrong: tuple[diff.Difference, ...],
+    adapter: Adapter,
+    type_: TransactionType,
+    actor: Actor,
+) -> Follow:
+    """Follow one line of the table. Returns an attempt to send when the answer is to send (again)."""
+    may_resend = adapter.types[type_.name].effect.may_resend
+    settled = _settled(attempt, adapter)
+    if trace.seen is Seen.PRESENT and not wrong and trace.record is not None:
+        _committed(row, attempt, trace, actor)
+        return None
+    if trace.seen is Seen.PRESENT:
+        if not settled:
+            return _again(row, adapter)
+        places = ", ".join(one.label for one in wrong[:5])
+        return _unknown(row, attempt, f"The system has it, but not as approved: {places}.", actor)
+    if trace.seen is Seen.ABSENT:
+        return _absent(row, attempt, may_resend=may_resend, settled=settled, adapter=adapter, actor=actor)
+    if trace.seen is Seen.PARTIAL and may_resend and _approved_rest(attempt, trace.remaining):
+        if row.state == State.COMMITTING and _sends(row) < MAX_SENDS + len(attempt.assessment.plan):
+            return _next_attempt(row, attempt, trace.remaining, dict(trace.stamps), "commit.resume", actor)
+        return _unknown(row, attempt, "Some steps happened and the rest did not go through.", actor)
+    if _stale_untouched(row, attempt):
+        return _received(row, actor)
+    if attempt.outcome == Outcome.IN_DOUBT and not settled and row.state == State.COMMITTING:
+        return _again(row, adapter)
+    return _unknown(row, attempt, trace.text or "The record is neither as before nor as approved.", actor)
+
+
+def _absent(
+    row: Proposal, attempt: Attempt, *, may_resend: bool, settled: bool, adapter: Adapter, actor: Actor
+) -> Follow:
+    steps = tuple(step_from(step) for step in attempt.steps)
+    lost_before = Attempt.objects.filter(
+        proposal=row, number__lt=attempt.number, outcome__in=[Outcome.IN_DOUBT, Outcome.SENDING]
+    ).exists()
+    noted = AttemptNote.objects.filter(attempt__proposal=row).exists()
+    if not noted:
+        if row.state == State.COMMITTING:
+            return _free(row, attempt, actor)
+        return _failed(row, attempt, "Nothing was ever sent.", actor)
+    if not lost_before and attempt.outcome in REFUSALS:
+        return _failed(row, attempt, f"The system refused: {attempt.text}", actor)
+    if (
+        not lost_before
+        and attempt.outcome == Outcome.STALE
+        and attempt.step == 0
+        and row.state == State.COMMITTING
+    ):
+        return _received(row, actor)
+    if not settled or _absences(attempt) < ABSENCES:
+        return _again(row, adapter)
+    if attempt.outcome == Outcome.ANSWERED:
+        return _unknown(row, attempt, "The system said yes, but does not show it.", actor)
+    if not may_resend:
+        return _unknown(
+            row, attempt, "The answer was lost and the system does not show it. It is not sent twice.", actor
+        )
+    if row.state == State.COMMITTING and _sends(row) < MAX_SENDS:
+        return _next_attempt(
+            row, attempt, steps, dict(attempt.assessment.snapshot["stamps"]), "commit.resume", actor
+        )
+    return _failed(
+        row, attempt, "The system does not show it, on repeated looks after the settle time.", actor
+    )
+
+
+def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt] | None:
+    """Take the lease: with `fence` if it is still ours, else when nobody holds it."""
+    with transaction.atomic():
+        row = locked(proposal, skip_locked=True)
+        if row is None or row.state not in {State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN}:
+            return None
+        free = Proposal.objects.filter(pk=row.pk, lease_until__gt=Now()).first() is None
+        if (fence is None and not free) or (fence is not None and row.fence != fence):
+            return None
+        attempt = (
+            Attempt.objects.filter(proposal=row)
+            .select_related("assessment__revision")
+            .order_by("-number")
+            .first()
+        )
+        if attempt is None:
+            return None
+        fresh = row.fence if fence is not None else row.fence + 1
+        Proposal.objects.filter(pk=row.pk).update(
+            fence=fresh, lease_until=Now() + LEASE, ring_at=Now() + LEASE
+        )
+        row.fence = fresh
+    return row, attempt
+
+
+def _sought(attempt: Attempt, type_: TransactionType, row: Proposal) -> Sought:
+    approved = attempt.assessment
+    first = (
+        Attempt.objects.filter(proposal=row).order_by("number").values_list("started_at", flat=True).first()
+    )
+    return Sought(
+        type=type_,
+        payload=type_.payload.model_validate_json(approved.revision.payload),
+        reference=row.ref,
+        snapshot=snapshot_from(approved.snapshot),
+        expected=record_from(approved.expected),
+        steps=tuple(step_from(step) for step in approved.plan),
+        since=first or attempt.started_at,
+        document=attempt.document,
+    )
+
+
+def _send_on(follow: tuple[Attempt, tuple[Step, ...]], actor: Actor) -> Proposal:
+    from console.lifecycle.commit import send  # noqa: PLC0415 sending and reading back call each other
+
+    attempt, steps = follow
+    return send(attempt, steps, attempt.stamps, actor=actor)
+
+
+def _committed(row: Proposal, attempt: Attempt, trace: Trace, actor: Actor) -> None:
+    document = trace.receipt.document if trace.receipt is not None else attempt.document
+    label = trace.receipt.label if trace.receipt is not None else attempt.label
+    if document and (document, label) != (attempt.document, attempt.label):
+        Attempt.objects.filter(pk=attempt.pk).update(document=document[:100], label=label[:200])
+    move(
+        row,
+        State.COMMITTED,
+        actor=actor,
+        verb="commit.committed",
+        detail={"attempt": attempt.number, "digest": attempt.digest, "document": document, "label": label},
+        lease_until=None,
+        ring_at=None,
+    )
+
+
+def _failed(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Follow:
+    move(
+        row,
+        State.COMMIT_FAILED,
+        actor=actor,
+        verb="commit.failed",
+        reason=why,
+        detail={"attempt": attempt.number, "proof": "absent", "outcome": attempt.outcome},
+        lease_until=None,
+        ring_at=None,
+    )
+    return None
+
+
+def _received(row: Proposal, actor: Actor) -> Follow:
+    move(
+        row,
+        State.RECEIVED,
+        actor=actor,
+        verb="proposal.moved",
+        reason="The system refused it as stale: the record moved since it was approved. Nothing was written.",
+        lease_until=None,
+        ring_at=Now() + dt.timedelta(seconds=15),
+    )
+    dispatch.after_commit("console.tasks.assess", row.pk)
+    return None
+
+
+def _free(row: Proposal, attempt: Attempt, actor: Actor) -> Follow:
+    """No step was ever noted, so no byte can have left: it is approved, as before."""
+    Attempt.objects.filter(pk=attempt.pk).update(outcome=Outcome.NOT_SENT)
+    move(
+        row,
+        State.APPROVED,
+        actor=actor,
+        verb="commit.away",
+        reason="The worker ended before anything was sent.",
+        lease_until=None,
+        ring_at=Now() + dt.timedelta(seconds=15),
+    )
+    dispatch.after_commit("console.tasks.commit", row.pk)
+    return None
+
+
+def _unknown(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Follow:
+    if row.state == State.OUTCOME_UNKNOWN:
+        later = dt.timedelta(seconds=min(30 * 2 ** min(attempt.read_backs.count(), 7), 3600))
+        Proposal.objects.filter(pk=row.pk).update(
+            state_reason=why[:500], lease_until=None, ring_at=Now() + later
+        )
+        return None
+    move(
+        row,
+        State.OUTCOME_UNKNOWN,
+        actor=actor,
+        verb="commit.unknown",
+        reason=why,
+        detail={"attempt": attempt.number, "outcome": attempt.outcome},
+        lease_until=None,
+        ring_at=Now() + dt.timedelta(seconds=30),
+    )
+    return None
+
+
+def _again(row: Proposal, adapter: Adapter) -> Follow:
+    """Look again after the settle time, or soon; another worker may do it."""
+    wait = min(max(adapter.settle / 2, dt.timedelta(seconds=2)), dt.timedelta(seconds=30))
+    Proposal.objects.filter(pk=row.pk).update(lease_until=None, ring_at=Now() + wait)
+    return None
+
+
+def _cannot_tell(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Proposal:
+    with transaction.atomic():
+        current = locked(row)
+        if current is None or current.fence != row.fence or current.state != row.state:
+            row.refresh_from_db()
+            return row
+        ReadBack.objects.create(
+            attempt=attempt, seen="error", text=why[:500], connection=row.connection.name, at=Now()
+        )
+        waited = Proposal.objects.filter(pk=row.pk, state_since__lt=Now() - UNKNOWN_AFTER).exists()
+        if current.state == State.OUTCOME_UNKNOWN or waited:
+            _unknown(current, attempt, f"The system cannot be asked: {why}", actor)
+        else:
+            Proposal.objects.filter(pk=row.pk).update(
+                lease_until=None,
+                ring_at=Now() + dt.timedelta(seconds=10),
+                state_reason=f"Asking the system: {why}"[:500],
+            )
+    row.refresh_from_db()
+    return row
+
+
+def _next_attempt(
+    row: Proposal, last: Attempt, steps: tuple[Step, ...], stamps: dict[str, str], verb: str, actor: Actor
+) -> Follow:
+    try:
+        access.check_may_go_on(row)
+    except Held as held:
+        Proposal.objects.filter(pk=row.pk).update(
+            lease_until=None, ring_at=Now() + dt.timedelta(seconds=30), state_reason=held.text[:500]
+        )
+        return None
+    Attempt.objects.filter(pk=last.pk, outcome=Outcome.SENDING).update(outcome=Outcome.IN_DOUBT)
+    number = row.attempts_made + 1
+    Proposal.objects.filter(pk=row.pk).update(
+        attempts_made=number, fence=row.fence + 1, lease_until=Now() + LEASE, ring_at=Now() + LEASE
+    )
+    row.attempts_made, row.fence = number, row.fence + 1
+    attempt = Attempt.objects.create(
+        proposal=row,
+        assessment=last.assessment,
+        number=number,
+        fence=row.fence,
+        adapter=last.adapter,
+        account=last.account,
+        digest=last.digest,
+        payload_digest=last.payload_digest,
+        steps=[step_json(step) for step in steps],
+        stamps=stamps,
+        document=last.document,
+        label=last.label,
+        started_at=Now(),
+    )
+    audit.record(
+        verb,
+        actor=actor,
+        chain=audit.proposal_chain(row),
+        subject=row.ref,
+        proposal=row,
+        detail={"attempt": number, "steps": [step.name for step in steps]},
+    )
+    return attempt, steps
+
+
+def _approved_rest(attempt: Attempt, remaining: tuple[Step, ...]) -> bool:
+    """Whether what is left to send is, byte for byte, the tail of what was approved."""
+    plan: list[Any] = attempt.assessment.plan
+    rest = [canonical(step_json(step)) for step in remaining]
+    return bool(rest) and rest == [canonical(step) for step in plan[-len(rest) :]]
+
+
+def _stale_untouched(row: Proposal, attempt: Attempt) -> bool:
+    alone = (
+        not Attempt.objects.filter(proposal=row, number__lt=attempt.number)
+        .exclude(outcome=Outcome.NOT_SENT)
+        .exists()
+    )
+    return row.state == State.COMMITTING and attempt.outcome == Outcome.STALE and attempt.step == 0 and alone
+
+
+def _settled(attempt: Attempt, adapter: Adapter) -> bool:
+    """By the database's clock: the settle time is over since the last byte may have left."""
+    last = AttemptNote.objects.filter(attempt__proposal=attempt.proposal_id).order_by("-id").first()
+    since = last.at if last is not None else attempt.started_at
+    return Attempt.objects.filter(pk=attempt.pk).annotate(now=Now()).get().now >= since + adapter.settle
+
+
+def _absences(attempt: Attempt) -> int:
+    return ReadBack.objects.filter(attempt=attempt, seen=Seen.ABSENT.value).count()
+
+
+def _sends(row: Proposal) -> int:
+    return AttemptNote.objects.filter(attempt__proposal=row).values("attempt").distinct().count()

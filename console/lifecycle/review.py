@@ -1,0 +1,438 @@
+"""The people's door: approve, reject, request changes, amend; and settle what nobody else can.
+
+Every verb names the digest that was on the person's screen. A newer assessment, a lost race or a moved rule is a
+Conflict that says what changed; nothing is decided by accident.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+
+from console import access, audit, dispatch, policy
+from console.audit import Actor
+from console.canonical import canonical, text_digest
+from console.catalogue import transaction_type
+from console.checks.shape import validated
+from console.errors import Conflict, Denied, Missing, Refused
+from console.findings import Finding, Level, Verdict
+from console.lifecycle import limits
+from console.lifecycle.assess import facts_from
+from console.lifecycle.states import locked, move, moved_on
+from console.lifecycle.submit import BELL
+from console.models import Answer, Assessment, Claim, Decision, Proposal, Reason, Revision, State
+
+MEANINGS = {
+    Answer.APPROVE: "I have seen what changes and I want exactly this written.",
+    Answer.REJECT: "I have seen what changes and it must not be written.",
+    Answer.REQUEST_CHANGES: "I have seen what changes and it needs another revision.",
+    Answer.AMEND: "I changed it; it has to be assessed and agreed again.",
+}
+"""What a decision says, in words that stand beside the name and the time (21 CFR 11.50)."""
+
+LOOKING = dt.timedelta(minutes=3)
+
+
+def approve(
+    proposal: Proposal, *, by: User, seen: str, actor: Actor, note: str = "", dwell_ms: int | None = None
+) -> Proposal:
+    """Countersign the assessment with digest `seen`.
+
+    Becomes approved when every requirement is satisfied; until then it stays in review, with this agreement kept.
+    Raises Denied (may not decide), Conflict (moved on, not what was seen, already answered), Held (stopped).
+    """
+    with transaction.atomic():
+        row, assessment = _for_decision(proposal, by, seen)
+        access.check_may_go_on(row)
+        changed = _rules_moved(row, assessment)
+        if not changed:
+            _decide(row, assessment, by, Answer.APPROVE, note=note, dwell_ms=dwell_ms)
+            verdicts = standing(row, assessment)
+            detail = {
+                "digest": assessment.digest,
+                "assessment": assessment.number,
+                "meaning": MEANINGS[Answer.APPROVE],
+                "note": note,
+            }
+            if policy.passes(verdicts):
+                move(
+                    row,
+                    State.APPROVED,
+                    actor=actor,
+                    verb="proposal.approve",
+                    detail=detail,
+                    ring_at=Now() + BELL,
+                )
+                dispatch.after_commit("console.tasks.commit", row.pk)
+            else:
+                audit.record(
+                    "proposal.agree",
+                    actor=actor,
+                    chain=audit.proposal_chain(row),
+                    subject=row.ref,
+                    proposal=row,
+                    detail=detail,
+                )
+    if changed:
+        reassess(proposal, actor=actor, why=changed)
+        raise Conflict(f"{changed}; it is being assessed again. Look at it anew.", code="rules_moved")
+    return row
+
+
+def reject(
+    proposal: Proposal,
+    *,
+    by: User,
+    seen: str,
+    actor: Actor,
+    reason: str,
+    note: str = "",
+    dwell_ms: int | None = None,
+) -> Proposal:
+    """Say no, for good, with a reason code. Raises as `approve` does; Refused for an unknown reason."""
+    code = _reason(reason)
+    with transaction.atomic():
+        row, assessment = _for_decision(proposal, by, seen)
+        _decide(row, assessment, by, Answer.REJECT, reason=code, note=note, dwell_ms=dwell_ms)
+        return move(
+            row,
+            State.REJECTED,
+            actor=actor,
+            verb="proposal.reject",
+            reason=code.label,
+            detail={
+                "digest": assessment.digest,
+                "assessment": assessment.number,
+                "code": code.value,
+                "note": note,
+                "meaning": MEANINGS[Answer.REJECT],
+            },
+            ring_at=None,
+        )
+
+
+def request_changes(
+    proposal: Proposal,
+    *,
+    by: User,
+    seen: str,
+    actor: Actor,
+    reason: str,
+    note: str,
+    dwell_ms: int | None = None,
+) -> Proposal:
+    """Send it back to the agent as the same case. The note says what would be right and must not be empty."""
+    code = _reason(reason)
+    if not note.strip():
+        raise Refused(
+            "say what should change; the agent reads this note",
+            findings=[
+                Finding(
+                    "note.empty",
+                    Level.ERROR,
+                    "The note is empty.",
+                    field="note",
+                    hint="Say what should change.",
+                )
+            ],
+            code="note_empty",
+        )
+    with transaction.atomic():
+        row, assessment = _for_decision(proposal, by, seen)
+        _decide(row, assessment, by, Answer.REQUEST_CHANGES, reason=code, note=note, dwell_ms=dwell_ms)
+        return move(
+            row,
+            State.CHANGES_REQUESTED,
+            actor=actor,
+            verb="proposal.request_changes",
+            reason=note,
+            detail={
+                "digest": assessment.digest,
+                "assessment": assessment.number,
+                "code": code.value,
+                "note": note,
+                "meaning": MEANINGS[Answer.REQUEST_CHANGES],
+            },
+            ring_at=None,
+        )
+
+
+def amend(
+    proposal: Proposal,
+    *,
+    by: User,
+    seen: str,
+    actor: Actor,
+    payload: Mapping[str, Any],
+    note: str = "",
+    dwell_ms: int | None = None,
+) -> Proposal:
+    """Change allowed fields. Makes a new revision by this person, who can then not be its only approver.
+
+    `payload` is the whole new payload. Raises Refused when it does not fit the schema or touches a field that may
+    not be amended, with every fault at once; else as `approve` does.
+    """
+    type_ = transaction_type(proposal.transaction_type)
+    text = canonical(dict(payload))
+    with transaction.atomic():
+        row, assessment = _for_decision(proposal, by, seen)
+        before = Revision.objects.get(proposal=row, number=row.revision)
+        parsed = validated(type_.payload, text, "payload")
+        old = type_.payload.model_validate_json(before.payload)
+        if text == before.payload:
+            raise Refused(
+                "nothing was changed; approve it as it is, or change a value", code="nothing_amended"
+            )
+        if faults := _not_amendable(type_, old.model_dump(mode="json"), parsed.model_dump(mode="json")):
+            raise Refused("these fields may not be amended", findings=faults, code="not_amendable")
+        _decide(row, assessment, by, Answer.AMEND, note=note, dwell_ms=dwell_ms)
+        revision = Revision.objects.create(
+            proposal=row,
+            number=row.revision + 1,
+            payload=text,
+            digest=text_digest(text),
+            rationale=note,
+            by_user=by,
+            created_at=Now(),
+        )
+        move(
+            row,
+            State.RECEIVED,
+            actor=actor,
+            verb="proposal.amend",
+            reason="Amended; it is being assessed again.",
+            detail={
+                "digest": assessment.digest,
+                "revision": revision.number,
+                "revision_digest": revision.digest,
+                "note": note,
+                "meaning": MEANINGS[Answer.AMEND],
+            },
+            revision=revision.number,
+            ring_at=Now() + BELL,
+        )
+        dispatch.after_commit("console.tasks.assess", row.pk)
+        return row
+
+
+def reassess(proposal: Proposal, *, actor: Actor, why: str) -> Proposal:
+    """Send it back to be assessed, because the record or the rules moved. Voids what was agreed so far."""
+    with transaction.atomic():
+        row = locked(proposal)
+        if row is None:
+            raise Missing(f"there is no proposal {proposal.ref}")
+        if State(row.state) not in {State.IN_REVIEW, State.APPROVED}:
+            return row
+        move(row, State.RECEIVED, actor=actor, verb="proposal.moved", reason=why, ring_at=Now() + BELL)
+        dispatch.after_commit("console.tasks.assess", row.pk)
+        return row
+
+
+def settle(proposal: Proposal, *, by: User, happened: bool, note: str, actor: Actor) -> Proposal:
+    """A person who looked in the system says what an unknown outcome was. The note says how they know.
+
+    Raises Denied, Refused (no note), Conflict (it is not unknown any more).
+    """
+    if why := access.may_not_decide(by, proposal):
+        raise Denied(why)
+    if len(note.strip()) < 10:
+        raise Refused(
+            "say how you know; an auditor reads this",
+            findings=[
+                Finding(
+                    "note.short",
+                    Level.ERROR,
+                    "The note is too short.",
+                    field="note",
+                    hint="Name the document and what you saw in it.",
+                )
+            ],
+            code="note_short",
+        )
+    with transaction.atomic():
+        row = locked(proposal)
+        if row is None or row.state != State.OUTCOME_UNKNOWN:
+            raise moved_on(proposal)
+        return move(
+            row,
+            State.COMMITTED if happened else State.COMMIT_FAILED,
+            actor=actor,
+            verb="commit.settle",
+            reason=note,
+            detail={"happened": happened, "note": note},
+            ring_at=None,
+        )
+
+
+def claim(proposal: Proposal, *, by: User) -> Claim | None:
+    """Say that this person is looking at it, for three minutes. Somebody else's running claim is returned as it is.
+
+    A soft lock: it warns and never refuses.
+    """
+    with transaction.atomic():
+        held = (
+            Claim.objects.select_for_update()
+            .filter(proposal=proposal, until__gt=Now())
+            .select_related("by")
+            .first()
+        )
+        if held is not None and held.by_id != by.pk:
+            return held
+        Claim.objects.update_or_create(proposal=proposal, defaults={"by": by, "until": Now() + LOOKING})
+    return None
+
+
+def current(proposal: Proposal) -> Assessment | None:
+    """The newest assessment of the newest revision: the one a decision is about."""
+    return (
+        Assessment.objects.filter(proposal=proposal, revision__number=proposal.revision)
+        .order_by("-number")
+        .first()
+    )
+
+
+def agreements(proposal: Proposal, assessment: Assessment) -> tuple[policy.Agreement, ...]:
+    """Who approved this assessment, and whether they shaped the proposal or own its agent."""
+    shaped = set(
+        Revision.objects.filter(proposal=proposal, by_user__isnull=False).values_list("by_user_id", flat=True)
+    )
+    owner = proposal.agent_version.agent.owner_id
+    return tuple(
+        policy.Agreement(
+            person=one.by_id, name=one.name, shaped=one.by_id in shaped, owns_agent=one.by_id == owner
+        )
+        for one in Decision.objects.filter(assessment=assessment, answer=Answer.APPROVE).order_by("id")
+    )
+
+
+def standing(proposal: Proposal, assessment: Assessment) -> tuple[Verdict, ...]:
+    """Where every requirement stands, with the agreements so far."""
+    return policy.judge(
+        policy.Situation(
+            facts=facts_from(assessment.facts),
+            findings=[Finding(**{**one, "level": Level(one["level"])}) for one in assessment.findings],
+            agreements=agreements(proposal, assessment),
+            limits=limits.of_policy(),
+        )
+    )
+
+
+def _for_decision(proposal: Proposal, by: User, seen: str) -> tuple[Proposal, Assessment]:
+    row = locked(proposal)
+    if row is None:
+        raise Missing(f"there is no proposal {proposal.ref}")
+    if why := access.may_not_decide(by, row):
+        raise Denied(why)
+    if row.state != State.IN_REVIEW:
+        raise moved_on(row)
+    assessment = current(row)
+    if assessment is None or assessment.digest != seen:
+        raise Conflict(
+            f"{row.ref} was assessed again since you opened it. What you saw is not what would be written; look again.",
+            code="not_what_you_saw",
+            detail={"seen": seen, "now": assessment.digest if assessment is not None else ""},
+        )
+    return row, assessment
+
+
+def _rules_moved(proposal: Proposal, assessment: Assessment) -> str:
+    type_ = transaction_type(proposal.transaction_type)
+    if type_.version != assessment.type_version:
+        return "the transaction type has a newer version"
+    if limits.policy_version(type_) != assessment.policy_version:
+        return "the rules or limits were changed since it was assessed"
+    return ""
+
+
+def _decide(
+    proposal: Proposal,
+    assessment: Assessment,
+    by: User,
+    answer: Answer,
+    *,
+    reason: Reason | None = None,
+    note: str = "",
+    dwell_ms: int | None = None,
+) -> Decision:
+    if Decision.objects.filter(assessment=assessment, by=by).exists():
+        raise Conflict(
+            "you have answered this already; somebody else has to agree now", code="already_answered"
+        )
+    return Decision.objects.create(
+        proposal=proposal,
+        assessment=assessment,
+        by=by,
+        answer=answer,
+        digest=assessment.digest,
+        reason=reason.value if reason is not None else "",
+        note=note[:1000],
+        name=by.get_full_name() or by.username,
+        role="supervisor",
+        meaning=MEANINGS[answer],
+        dwell_ms=dwell_ms,
+        at=Now(),
+    )
+
+
+def _reason(code: str) -> Reason:
+    try:
+        return Reason(code)
+    except ValueError:
+        raise Refused(
+            "choose a reason",
+            findings=[
+                Finding(
+                    "reason.unknown",
+                    Level.ERROR,
+                    "There is no such reason.",
+                    field="reason",
+                    hint="One of: " + ", ".join(one.value for one in Reason),
+                )
+            ],
+            code="reason_unknown",
+        ) from None
+
+
+def _not_amendable(type_: Any, before: Any, after: Any) -> list[Finding]:
+    allowed = {
+        (field.payload_path if field.payload_path is not None else field.path).replace("[]", "")
+        for field in type_.fields
+        if field.amendable
+    }
+    return [
+        Finding(
+            "amend.not_allowed",
+            Level.ERROR,
+            "This field may not be amended.",
+            field=f"payload.{path}",
+            hint="Request changes instead, or reject it.",
+        )
+        for path in _changed(before, after, "")
+        if not any(_covers(one, path) for one in allowed)
+    ]
+
+
+def _covers(allowed: str, path: str) -> bool:
+    plain = ".".join(part for part in path.split(".") if not part.isdigit())
+    return plain == allowed or plain.startswith(f"{allowed}.")
+
+
+def _changed(before: Any, after: Any, path: str) -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            place
+            for name in sorted({*before, *after})
+            for place in _changed(before.get(name), after.get(name), f"{path}.{name}" if path else name)
+        ]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [
+            place
+            for index, pair in enumerate(zip(before, after, strict=True))
+            for place in _changed(*pair, f"{path}.{index}")
+        ]
+    return [] if before == after else [path]

@@ -1,0 +1,160 @@
+"""The arrows of a proposal's life, and the only function that follows one.
+
+Every arrow has a letter; the README explains each. `move` updates the row where state and version are what the
+caller saw, raises Conflict unless exactly one row changed, and records the audit entry in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from console import audit
+from console.audit import Actor
+from console.errors import Conflict
+from console.models import Proposal, State
+
+MOVES: Mapping[State, Mapping[State, str]] = {
+    State.RECEIVED: {
+        State.RECEIVED: "A",
+        State.IN_REVIEW: "B",
+        State.REFUSED: "C",
+        State.SHADOWED: "D",
+        State.WITHDRAWN: "E",
+        State.EXPIRED: "F",
+    },
+    State.IN_REVIEW: {
+        State.APPROVED: "G",
+        State.REJECTED: "H",
+        State.CHANGES_REQUESTED: "I",
+        State.RECEIVED: "J",
+        State.WITHDRAWN: "K",
+        State.EXPIRED: "L",
+        State.REVEALED: "M",
+    },
+    State.CHANGES_REQUESTED: {
+        State.RECEIVED: "N",
+        State.WITHDRAWN: "O",
+        State.EXPIRED: "P",
+    },
+    State.APPROVED: {
+        State.COMMITTING: "Q",
+        State.RECEIVED: "R",
+        State.WITHDRAWN: "S",
+        State.EXPIRED: "T",
+        State.AWAITING_PERSON: "U",
+    },
+    State.COMMITTING: {
+        State.COMMITTED: "V",
+        State.COMMIT_FAILED: "W",
+        State.OUTCOME_UNKNOWN: "X",
+        State.AWAITING_SYSTEM: "Y",
+        State.APPROVED: "Z",
+        State.RECEIVED: "AA",
+    },
+    State.AWAITING_SYSTEM: {
+        State.COMMITTED: "AB",
+        State.COMMIT_FAILED: "AC",
+        State.OUTCOME_UNKNOWN: "AD",
+    },
+    State.AWAITING_PERSON: {
+        State.COMMITTED: "AE",
+        State.COMMIT_FAILED: "AF",
+        State.OUTCOME_UNKNOWN: "AG",
+    },
+    State.OUTCOME_UNKNOWN: {
+        State.COMMITTED: "AH",
+        State.COMMIT_FAILED: "AI",
+    },
+    State.COMMITTED: {},
+    State.COMMIT_FAILED: {},
+    State.REFUSED: {},
+    State.REJECTED: {},
+    State.WITHDRAWN: {},
+    State.EXPIRED: {},
+    State.SHADOWED: {},
+    State.REVEALED: {},
+}
+"""From a state to the states it may go to, with the letter of the arrow. A new revision is received again (A)."""
+
+
+def move(
+    proposal: Proposal,
+    to: State,
+    *,
+    actor: Actor,
+    verb: str,
+    detail: Mapping[str, Any] | None = None,
+    reason: str = "",
+    fence: int | None = None,
+    **fields: Any,
+) -> Proposal:
+    """Follow one arrow, in the caller's transaction, and return the proposal as it now is.
+
+    `fields` are other columns to set in the same update (values or expressions). `fence`, when given, must still
+    be the row's: a worker whose lease somebody else took over changes nothing. Raises Conflict when the row is
+    no longer as `proposal` shows it, when the fence is old, or when there is no such arrow.
+    """
+    here = State(proposal.state)
+    letter = MOVES[here].get(to)
+    if letter is None:
+        raise Conflict(
+            f"{proposal.ref} is {here.label.lower()}; it cannot become {to.label.lower()}",
+            code="no_such_move",
+            detail={"state": here.value},
+        )
+    if not connection.in_atomic_block:
+        raise RuntimeError("a move belongs in the transaction of what causes it")
+    rows = Proposal.objects.filter(pk=proposal.pk, state=here, version=proposal.version)
+    if fence is not None:
+        rows = rows.filter(fence=fence)
+    changed = rows.update(
+        state=to, version=F("version") + 1, state_since=Now(), state_reason=reason[:500], **fields
+    )
+    if changed != 1:
+        raise moved_on(proposal)
+    audit.record(
+        verb,
+        actor=actor,
+        chain=audit.proposal_chain(proposal),
+        subject=proposal.ref,
+        proposal=proposal,
+        proposal_version=proposal.version + 1,
+        detail={"from": here.value, "to": to.value, "arrow": letter, "reason": reason, **(detail or {})},
+    )
+    proposal.refresh_from_db(fields=["state", "version", "state_since", "state_reason", *fields])
+    return proposal
+
+
+def moved_on(proposal: Proposal) -> Conflict:
+    """The Conflict that tells who or what was first, and when."""
+    now = Proposal.objects.filter(pk=proposal.pk).values("state", "state_since", "version").first()
+    if now is None:
+        return Conflict(f"{proposal.ref} is gone", code="gone")
+    last = proposal.entries.filter(proposal_version=now["version"]).first()
+    who = f" by {last.actor_label} at {last.at:%H:%M:%S} UTC" if last is not None else ""
+    return Conflict(
+        f"{proposal.ref} is {State(now['state']).label.lower()} now: it was changed{who}",
+        code="moved_on",
+        detail={
+            "state": now["state"],
+            "by": last.actor_label if last else "",
+            "at": now["state_since"].isoformat(),
+        },
+    )
+
+
+def locked(proposal: Proposal, *, skip_locked: bool = False) -> Proposal | None:
+    """The row again, locked until the transaction ends; None if somebody holds it and `skip_locked`."""
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("a lock needs a transaction")
+    return (
+        Proposal.objects.select_for_update(skip_locked=skip_locked, of=("self",))
+        .select_related("agent_version__agent", "connection__system", "grant")
+        .filter(pk=proposal.pk)
+        .first()
+    )

@@ -1,0 +1,82 @@
+"""Rings lost bells, lets overdue proposals expire, and clears old idempotency keys. Beat calls it every few seconds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from console import dispatch
+from console.audit import Actor
+from console.errors import Conflict
+from console.lifecycle.states import locked, move
+from console.models import IdempotencyKey, Proposal, State
+
+BATCH = 500
+REST = dt.timedelta(seconds=15)
+KEEP_KEYS = dt.timedelta(days=30)
+
+BELLS: Mapping[State, str] = {
+    State.RECEIVED: "console.tasks.assess",
+    State.APPROVED: "console.tasks.commit",
+    State.COMMITTING: "console.tasks.read_back",
+    State.AWAITING_SYSTEM: "console.tasks.read_back",
+    State.OUTCOME_UNKNOWN: "console.tasks.read_back",
+}
+"""Which bell a state waits for."""
+
+EXPIRES = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED, State.APPROVED)
+
+
+def sweep(*, actor: Actor) -> dict[str, int]:
+    """One round. Returns how many bells were rung, proposals expired and keys cleared."""
+    return {"rung": _ring(), "expired": _expire(actor), "cleared": _clear()}
+
+
+def _ring() -> int:
+    with transaction.atomic():
+        due = list(
+            Proposal.objects.select_for_update(skip_locked=True)
+            .filter(ring_at__lte=Now(), state__in=list(BELLS))
+            .order_by("ring_at")
+            .values_list("pk", "state")[:BATCH]
+        )
+        Proposal.objects.filter(pk__in=[pk for pk, _ in due]).update(ring_at=Now() + REST)
+    rung = 0
+    for pk, state in due:
+        rung += dispatch.ring(BELLS[State(state)], pk)
+    return rung
+
+
+def _expire(actor: Actor) -> int:
+    expired = 0
+    for proposal in Proposal.objects.filter(state__in=EXPIRES, expires_at__lte=Now()).order_by("expires_at")[
+        :BATCH
+    ]:
+        try:
+            with transaction.atomic():
+                row = locked(proposal, skip_locked=True)
+                if row is None or row.state != proposal.state:
+                    continue
+                move(
+                    row,
+                    State.EXPIRED,
+                    actor=actor,
+                    verb="proposal.expire",
+                    reason="Nobody decided in time."
+                    if row.state != State.APPROVED
+                    else "It could not be sent in time.",
+                    ring_at=None,
+                )
+                expired += 1
+        except Conflict:
+            continue
+    return expired
+
+
+def _clear() -> int:
+    old = IdempotencyKey.objects.filter(created_at__lt=Now() - KEEP_KEYS).values_list("pk", flat=True)[:BATCH]
+    cleared, _ = IdempotencyKey.objects.filter(pk__in=list(old)).delete()
+    return cleared

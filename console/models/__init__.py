@@ -1,0 +1,75 @@
+"""The nouns. They hold fields, constraints and properties, and import nothing above them."""
+
+from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, Grant
+from console.models.assessment import Assessment
+from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
+from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
+from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
+from console.models.decision import Answer, Claim, Decision, Reason
+from console.models.proposal import (
+    FINAL,
+    LIVE,
+    PENDING,
+    Cited,
+    IdempotencyKey,
+    Proposal,
+    Reading,
+    Revision,
+    Risk,
+    State,
+)
+from console.models.system import Connection, Probe, System
+
+APPEND_ONLY = (
+    "console_auditentry",
+    "console_auditleaf",
+    "console_checkpoint",
+    "console_reading",
+    "console_revision",
+    "console_cited",
+    "console_assessment",
+    "console_decision",
+    "console_attemptnote",
+    "console_readback",
+    "console_probe",
+)
+"""Tables in which the application's database role may insert and read, and nothing else."""
+
+__all__ = [
+    "APPEND_ONLY",
+    "FINAL",
+    "LIVE",
+    "PENDING",
+    "Agent",
+    "AgentKey",
+    "AgentVersion",
+    "Answer",
+    "Assessment",
+    "Attempt",
+    "AttemptNote",
+    "AuditEntry",
+    "AuditLeaf",
+    "Autonomy",
+    "Checkpoint",
+    "Cited",
+    "Claim",
+    "Connection",
+    "Decision",
+    "Grant",
+    "IdempotencyKey",
+    "Incident",
+    "KillSwitch",
+    "LimitValue",
+    "Outcome",
+    "Probe",
+    "Proposal",
+    "ReadBack",
+    "Reading",
+    "Reason",
+    "Revision",
+    "Risk",
+    "Scope",
+    "State",
+    "System",
+    "Widening",
+]

@@ -1,0 +1,217 @@
+"""Proposals, their revisions, and the keys that make submitting repeatable."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+from console.models.agent import AgentVersion, Grant
+from console.models.system import Connection
+
+
+class State(models.TextChoices):
+    """Where a proposal stands. The arrows between them are in `lifecycle/states.py` and the README."""
+
+    RECEIVED = "received", "Received"
+    IN_REVIEW = "in_review", "In review"
+    CHANGES_REQUESTED = "changes_requested", "Changes requested"
+    APPROVED = "approved", "Approved"
+    COMMITTING = "committing", "Committing"
+    AWAITING_SYSTEM = "awaiting_system", "Awaiting the system"
+    AWAITING_PERSON = "awaiting_person", "Awaiting a person"
+    OUTCOME_UNKNOWN = "outcome_unknown", "Outcome unknown"
+    COMMITTED = "committed", "Committed"
+    COMMIT_FAILED = "commit_failed", "Commit failed"
+    REFUSED = "refused", "Refused"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
+    SHADOWED = "shadowed", "Shadowed"
+    REVEALED = "revealed", "Revealed"
+
+
+FINAL = (
+    State.COMMITTED,
+    State.COMMIT_FAILED,
+    State.REFUSED,
+    State.REJECTED,
+    State.WITHDRAWN,
+    State.EXPIRED,
+    State.SHADOWED,
+    State.REVEALED,
+)
+"""States that nothing leaves."""
+
+PENDING = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED)
+"""States that count against an agent's cap of pending proposals."""
+
+LIVE = tuple(state for state in State if state not in FINAL)
+
+
+class Risk(models.IntegerChoices):
+    """How much care an item wants, from the assessment; the queue sorts by it."""
+
+    LOW = 0, "Low"
+    MEDIUM = 1, "Medium"
+    HIGH = 2, "High"
+
+
+class Proposal(models.Model):
+    """What an agent wants done: one transaction type on one target.
+
+    `ref` is ours and goes into the system's document: random, so that a restored backup cannot give the same
+    name twice. `version` counts changes of state; `fence` counts claims; both only grow. `lease_until` and
+    `ring_at` are on the database's clock. Only `lifecycle.states` writes `state` and `version`.
+    """
+
+    ref = models.CharField(max_length=20, unique=True)
+    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="proposals")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="proposals")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="proposals")
+    transaction_type = models.CharField(max_length=64)
+    type_version = models.PositiveIntegerField()
+    autonomy = models.CharField(max_length=8)
+    target = models.CharField(max_length=100, blank=True)
+    label = models.CharField(max_length=200, blank=True)
+
+    state = models.CharField(max_length=20, choices=State.choices, default=State.RECEIVED)
+    version = models.PositiveIntegerField(default=0)
+    state_since = models.DateTimeField()
+    state_reason = models.CharField(max_length=500, blank=True)
+    """Why it is where it is, in words, when that is not plain from the state."""
+    revision = models.PositiveIntegerField(default=1)
+
+    risk = models.PositiveSmallIntegerField(choices=Risk.choices, default=Risk.LOW)
+    value_amount = models.DecimalField(max_digits=21, decimal_places=6, null=True, blank=True)
+    value_currency = models.CharField(max_length=3, blank=True)
+    due = models.DateField(null=True, blank=True)
+
+    submitted_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    fence = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    ring_at = models.DateTimeField(null=True, blank=True)
+    """When the sweep rings again; null when no worker has anything to do."""
+    attempts_made = models.PositiveSmallIntegerField(default=0)
+    reverses = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["state", "-risk", "id"], name="queue_by_risk"),
+            models.Index(fields=["state", "expires_at", "id"], name="queue_by_time"),
+            models.Index(fields=["state", "-value_amount", "id"], name="queue_by_money"),
+            models.Index(fields=["state", "-id"], name="proposal_state_newest"),
+            models.Index(fields=["agent_version", "transaction_type", "state"], name="record_of_version"),
+            models.Index(fields=["ring_at"], name="to_ring", condition=models.Q(ring_at__isnull=False)),
+            models.Index(fields=["connection", "transaction_type", "target"], name="same_target"),
+        ]
+
+    def __str__(self) -> str:
+        return self.ref
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state in FINAL
+
+
+class Revision(models.Model):
+    """One version of a proposal's payload. Append-only.
+
+    `payload` is the canonical JSON text (RFC 8785) and `digest` its SHA-256 in hex: bytes, not a parsed value,
+    because the bytes are what was shown and what is sent.
+    """
+
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="revisions")
+    number = models.PositiveIntegerField()
+    payload = models.TextField()
+    digest = models.CharField(max_length=64)
+    rationale = models.TextField(blank=True)
+    by_agent = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["proposal", "number"], name="revision_once"),
+            models.CheckConstraint(
+                condition=models.Q(by_agent__isnull=False) ^ models.Q(by_user__isnull=False),
+                name="revision_has_one_author",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.proposal_id} r{self.number}"
+
+
+class Reading(models.Model):
+    """One call of a read tool: who, which, with what, answered by whom, as of when. Append-only.
+
+    `answer` is null unless `outcome` is "answered". `digest` is the SHA-256 of the canonical answer.
+    """
+
+    ref = models.CharField(max_length=20, unique=True)
+    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="readings")
+    key_id = models.CharField(max_length=16)
+    tool = models.CharField(max_length=64)
+    tool_version = models.PositiveIntegerField()
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="readings")
+    arguments = models.JSONField()
+    outcome = models.CharField(max_length=20)
+    """answered, rejected, unavailable, in_doubt, out_of_scope, unsupported"""
+    text = models.CharField(max_length=300, blank=True)
+    answer = models.JSONField(null=True)
+    digest = models.CharField(max_length=64, blank=True)
+    as_of = models.DateTimeField(null=True)
+    source = models.CharField(max_length=100, blank=True)
+    quality = models.CharField(max_length=10, blank=True)
+    latency_ms = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["agent_version", "-id"], name="reading_of_version"),
+            models.Index(fields=["tool", "-id"], name="reading_of_tool"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ref} {self.tool}"
+
+
+class Cited(models.Model):
+    """A reading that a revision rests on. Append-only."""
+
+    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="cited")
+    reading = models.ForeignKey(Reading, on_delete=models.PROTECT, related_name="cited")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["revision", "reading"], name="cited_once")]
+
+    def __str__(self) -> str:
+        return f"{self.revision_id} cites {self.reading_id}"
+
+
+class IdempotencyKey(models.Model):
+    """One `Idempotency-Key` of one agent (draft-ietf-httpapi-idempotency-key-header).
+
+    `fingerprint` is the SHA-256 of method, path and raw body; `status` and `body` are the first answer, null
+    while that is being made. Kept at least thirty days.
+    """
+
+    agent = models.ForeignKey("console.Agent", on_delete=models.PROTECT, related_name="+")
+    key = models.CharField(max_length=128)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.TextField(null=True)  # noqa: DJ001 null means "still running", which "" could not say
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agent", "key"], name="idempotency_key_once")]
+
+    def __str__(self) -> str:
+        return self.key
