@@ -198,7 +198,9 @@ class Postgres:
 
     def _find_identity(self, home: Path, programs: Path, root_mode: str) -> tuple[Path, Path]:
         """Choose how root runs the server; gives the home and the programs that this identity can reach."""
-        data = home / "data"
+        tag = hashlib.sha256(str(home).encode()).hexdigest()[:10]
+        base = Path("/var/tmp") / f"countersign-{tag}"  # noqa: S108 (survives reboots, not below /root)
+        data = next((path for path in (home / "data", base / "data") if path.exists()), home / "data")
         owner = data.stat().st_uid if data.exists() else 0
         if root_mode == "auto":
             root_mode = "userns" if owner == 0 and _user_namespaces_work() else "setuid"
@@ -207,10 +209,9 @@ class Postgres:
             self._account = _first_account("nobody")
             return home, programs
         self._account = pwd.getpwuid(owner) if owner else _first_account("postgres", "nobody")
-        if _others_can_reach(programs / "postgres") and _others_can_reach(data):
+        moved = data.parent == base
+        if not moved and _others_can_reach(programs / "postgres") and _others_can_reach(data):
             return home, programs
-        tag = hashlib.sha256(str(home).encode()).hexdigest()[:10]
-        base = Path("/var/tmp") / f"countersign-{tag}"  # noqa: S108 (survives reboots, not below /root)
         base.mkdir(mode=0o711, exist_ok=True)
         if base.is_symlink() or base.lstat().st_uid != 0:
             raise PostgresError(f"{base} exists and is not root's; remove it, or set DATABASE_URL.")

@@ -130,8 +130,8 @@ class Supervisor:
     def _write_log(self, name: str, process: subprocess.Popen[bytes]) -> None:
         if process.stdout is None:
             return
-        with (self.logs / f"{name}.log").open("ab", buffering=0) as log:
-            for line in process.stdout:
+        with process.stdout as lines, (self.logs / f"{name}.log").open("ab", buffering=0) as log:
+            for line in lines:
                 log.write(line)
                 text = line.decode(errors="replace").rstrip()
                 if IMPORTANT.search(text):
