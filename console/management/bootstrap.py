@@ -59,7 +59,8 @@ def install(lock: Path) -> str:
     uv = _find_uv()
     if uv:
         command = (uv, "pip", "install", "--quiet", "--require-hashes", "-p", PYTHON, "-r", lock)
-        if _run(*command, UV_NO_CONFIG="1") == 0:
+        # Trust what the system trusts, as pip does; where uv fails, pip says what is wrong.
+        if _run(*command, quiet=True, UV_NO_CONFIG="1", UV_SYSTEM_CERTS="1") == 0:
             return "uv"
     if _run(*_pip(), "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes", "-r", lock):
         raise SystemExit("Installing the dependencies failed, see above. Nothing was started.")

@@ -10,7 +10,7 @@ from tests.conftest import Worker
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner"])
 
 
-def test_a_worker_answers_stops_when_asked_and_never_logs_the_brokers_password(worker: Callable[..., Worker]) -> None:
+def test_a_worker_answers_stops_when_asked_and_logs_no_password(worker: Callable[..., Worker]) -> None:
     one = worker()
     assert app.control.inspect(timeout=10, limit=1).ping()
     assert one.stop() == 0
