@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from console.audit import Actor
 from console.errors import Denied, Held
-from console.models import Agent, AgentVersion, Autonomy, Connection, Grant, KillSwitch, Proposal, Scope
-from django.db.models.functions import Now
+from console.models import AgentVersion, Autonomy, Connection, Grant, KillSwitch, Proposal, Scope
 
 
 class Role(enum.StrEnum):

@@ -50,7 +50,7 @@ def specs() -> dict[str, Spec]:
             raise ImproperlyConfigured(f"CONNECTIONS[{name!r}]: {type(error).__name__}: {error}") from None
         if level not in adapter.levels:
             raise ImproperlyConfigured(
-                f"CONNECTIONS[{name!r}]: level {level} is not one of {sorted(adapter.levels)} that its adapter speaks to"
+                f"CONNECTIONS[{name!r}]: level {level} is none of its adapter's ({sorted(adapter.levels)})"
             )
         if adapter.writer is None and len(accounts) > 1:
             raise ImproperlyConfigured(f"CONNECTIONS[{name!r}]: its adapter only reads, so it has no writers")

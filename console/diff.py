@@ -105,10 +105,11 @@ def differences(
 
     A line that did not exist before is matched with any new line of equal content, each only once.
     """
-    wrong = []
-    for row in rows(base, expected, found, fields):
-        if row.changes and not same(row.now, row.proposed, row.field):
-            wrong.append(Difference(row.path, row.field.label, row.proposed, row.now))
+    wrong = [
+        Difference(row.path, row.field.label, row.proposed, row.now)
+        for row in rows(base, expected, found, fields)
+        if row.changes and not same(row.now, row.proposed, row.field)
+    ]
     for name in dict.fromkeys(field.path.split("[].")[0] for field in fields if "[]." in field.path):
         columns = [field for field in fields if field.path.startswith(f"{name}[].")]
         wrong += _line_differences(name, columns, base, expected, found)

@@ -18,7 +18,7 @@ def after_commit(task: str, *args: int | str) -> None:
     transaction.on_commit(lambda: ring(task, *args))
 
 
-def ring(task: str, *args: int | str) -> bool:
+def ring(task: str, *args: int | str | bool) -> bool:
     """Send a task by name. False when the broker does not take it: the sweep will ring again."""
     try:
         current_app.send_task(task, args=list(args), ignore_result=True)

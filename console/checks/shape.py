@@ -20,6 +20,8 @@ M = TypeVar("M", bound=BaseModel)
 MAX_BYTES = 131_072
 MAX_DEPTH = 12
 MAX_INTEGER = 2**53 - 1
+LONGEST_INTEGER = len("-9007199254740991")
+SURROGATES = range(0xD800, 0xE000)
 
 
 def parse(raw: bytes) -> Any:
@@ -114,7 +116,7 @@ def _no_float(text: str) -> Any:
 
 
 def _small_integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_INTEGER:
+    if len(text) > LONGEST_INTEGER or abs(int(text)) > MAX_INTEGER:
         raise _refused(
             "huge_integer", f"The whole number {text[:30]} is larger than 2^53 - 1; write it as text."
         )
@@ -146,7 +148,7 @@ def _depth(text: str) -> int:
 def _check_text(value: Any, path: str) -> None:
     if isinstance(value, str):
         for character in value:
-            if 0xD800 <= ord(character) <= 0xDFFF:
+            if ord(character) in SURROGATES:
                 raise _refused(
                     "surrogate", f"The text at {path or 'the top'} holds half a character (a lone surrogate)."
                 )

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
-
 from django.db.models.functions import Now
 
 from console import access, audit, connections
@@ -72,7 +71,7 @@ OUTCOMES: Mapping[type[AdapterError], Outcome] = {
 }
 
 
-class LostFence(Exception):  # noqa: N818 it is not an error of ours: somebody else took over
+class LostFence(Exception):
     """Somebody else has taken over this proposal; this worker must not send another byte for it."""
 
 
@@ -124,12 +123,12 @@ def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *
                 step,
                 expect=expect,
                 reference=proposal.ref,
-                note=lambda about, at=place: _note(attempt, at, about),
+                note=partial(_note, attempt, place),
             )
             reach("S8")
             if isinstance(answer, Accepted):
                 break
-            expect = {**expect, **answer.stamps}
+            expect = dict(answer.stamps)
             if place + 1 < len(steps):
                 _advance(attempt, place + 1, answer)
     except LostFence:

@@ -35,6 +35,8 @@ MEANINGS = {
 }
 """What a decision says, in words that stand beside the name and the time (21 CFR 11.50)."""
 
+SHORTEST_NOTE = 10
+
 LOOKING = dt.timedelta(minutes=3)
 
 
@@ -240,7 +242,7 @@ def settle(proposal: Proposal, *, by: User, happened: bool, note: str, actor: Ac
     """
     if why := access.may_not_decide(by, proposal):
         raise Denied(why)
-    if len(note.strip()) < 10:
+    if len(note.strip()) < SHORTEST_NOTE:
         raise Refused(
             "say how you know; an auditor reads this",
             findings=[

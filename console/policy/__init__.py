@@ -14,6 +14,7 @@ from console.findings import Status, Verdict
 from integrations.contract import Facts, Finding, Level, Limit
 
 VERSION = 1
+PEOPLE_NEEDED = 2
 
 LIMITS = (
     Limit(
@@ -79,7 +80,7 @@ def a_second_supervisor(case: Situation) -> Verdict:
             "a_second_supervisor", Status.NOT_APPLICABLE, "One supervisor is enough for this value."
         )
     agreed = {one.person for one in case.agreements if not one.owns_agent}
-    if len(agreed) >= 2:
+    if len(agreed) >= PEOPLE_NEEDED:
         return Verdict("a_second_supervisor", Status.SATISFIED, "Two supervisors agreed.")
     return Verdict(
         "a_second_supervisor",

@@ -1,0 +1,195 @@
+"""`manage.py demo_agent`: an agent like any other. Plain HTTP and a key; it imports nothing of the console.
+
+It reads which orders are in trouble, looks closer, and proposes one repair for each, in plain rules instead of a
+model. It proposes once per order and trouble: its Idempotency-Key is made of both.
+"""
+
+import argparse
+import datetime as dt
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.core.management.base import BaseCommand, CommandError
+
+ROUND_SECONDS = 60
+AT_ONCE = 12
+"""How many proposals it makes in one round: a queue that a person can read."""
+
+
+class Command(BaseCommand):
+    """Read, propose, wait, again."""
+
+    help = "Run the demo agent against a console, over HTTP, with its key."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--url", default=os.environ.get("COUNTERSIGN_URL", ""), help="the console's address"
+        )
+        parser.add_argument("--key-file", default="var/demo-agent.key", help="file with the agent's key")
+        parser.add_argument("--once", action="store_true", help="one round, then end")
+
+    def handle(self, *_: Any, url: str, key_file: str, once: bool, **__: Any) -> None:
+        """Run until ended."""
+        if not url:
+            raise CommandError("Say where the console is: --url http://127.0.0.1:8000/")
+        key = Path(key_file).read_text().strip()
+        with httpx.Client(
+            base_url=url.rstrip("/") + "/api/v1/", headers={"Authorization": f"Bearer {key}"}, timeout=60
+        ) as http:
+            while True:
+                try:
+                    for line in _round(http):
+                        self.stdout.write(line)
+                        self.stdout.flush()
+                except httpx.HTTPError as error:
+                    self.stdout.write(f"the console does not answer ({type(error).__name__}); trying again")
+                if once:
+                    return
+                time.sleep(ROUND_SECONDS)
+
+
+def _round(http: httpx.Client) -> Iterator[str]:
+    found = _read(http, "order_status_exceptions", {"limit": 100})
+    if found is None:
+        yield "could not read which orders are in trouble; trying again later"
+        return
+    made = 0
+    for trouble in found["value"]["exceptions"]:
+        if made >= AT_ONCE:
+            break
+        proposal = _repair(http, trouble, found["reading"])
+        if proposal is None:
+            continue
+        answer = _propose(http, proposal, f"{trouble['kind']}-{trouble['key']}-{trouble['problem']}")
+        if answer is None:
+            continue
+        made += 1
+        yield f"proposed {answer['ref']}: {proposal['transaction_type']} for {trouble['label']}"
+
+
+def _repair(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+    match trouble["kind"], trouble["problem"]:
+        case "production", "late" if trouble["state"] in {"draft", "requested", "released"}:
+            return _move_production(http, trouble, reading)
+        case "production", "short_of_material":
+            return _order_material(http, trouble, reading)
+        case "sale", "late":
+            return _promise(http, trouble, reading)
+        case "purchase", "late" | "unconfirmed":
+            return _later_delivery(http, trouble, reading)
+    return None
+
+
+def _move_production(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+    order = _read(http, "production_order", {"order": trouble["key"]})
+    if order is None or not order["value"]["planned_start"] or not order["value"]["planned_finish"]:
+        return None
+    value = order["value"]
+    days = dt.date.fromisoformat(value["planned_finish"]) - dt.date.fromisoformat(value["planned_start"])
+    start = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=4))
+    finish = _workday(start + max(days, dt.timedelta(days=1)))
+    return {
+        "transaction_type": "production_order_reschedule",
+        "payload": {
+            "order": trouble["key"],
+            "planned_start": start.isoformat(),
+            "planned_finish": finish.isoformat(),
+        },
+        "rationale": f"{trouble['reason']} The next free start outside the frozen days is {start}; the order keeps "
+        f"its {max(days.days, 1)} days.",
+        "readings": [reading, order["reading"]],
+    }
+
+
+def _order_material(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+    if not trouble["missing"]:
+        return None
+    lack = trouble["missing"][0]
+    stock = _read(http, "stock_by_product", {"product": lack["product"]})
+    if stock is None or not stock["value"]["suppliers"]:
+        return None
+    source = stock["value"]["suppliers"][0]
+    supplier = _read(http, "supplier", {"supplier": source["supplier"]})
+    if supplier is None:
+        return None
+    sold = next((one for one in supplier["value"]["products"] if one["product"] == lack["product"]), None)
+    if sold is None or sold["last_price"] is None:
+        return None
+    wanted = Decimal(lack["missing"]["value"])
+    for floor in (sold["usual_quantity"], sold["minimum"]):
+        if floor is not None:
+            wanted = max(wanted, Decimal(floor["value"]))
+    arrival = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=(sold["lead_days"] or 14) + 1))
+    return {
+        "transaction_type": "purchase_order_create",
+        "payload": {
+            "supplier": source["supplier"],
+            "lines": [
+                {
+                    "product": lack["product"],
+                    "quantity": {"value": format(wanted.normalize(), "f"), "unit": sold["unit"]},
+                    "unit_price": sold["last_price"],
+                    "delivery_date": arrival.isoformat(),
+                }
+            ],
+        },
+        "rationale": f"{trouble['label']}: {trouble['reason']} {supplier['value']['name']} sells it and delivers "
+        f"in {sold['lead_days'] or 14} days.",
+        "readings": [reading, stock["reading"], supplier["reading"]],
+    }
+
+
+def _promise(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+    order = _read(http, "sales_order", {"order": trouble["key"]})
+    if order is None:
+        return None
+    day = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7))
+    return {
+        "transaction_type": "sales_order_promise",
+        "payload": {"order": trouble["key"], "promised_date": day.isoformat()},
+        "rationale": f"{trouble['reason']} {day} can be kept; the customer should hear of it now.",
+        "readings": [reading, order["reading"]],
+    }
+
+
+def _later_delivery(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+    order = _read(http, "purchase_order", {"order": trouble["key"]})
+    if order is None or not order["value"]["lines"]:
+        return None
+    line = order["value"]["lines"][0]
+    day = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=5))
+    return {
+        "transaction_type": "purchase_order_line_change",
+        "payload": {"order": trouble["key"], "line": line["key"], "delivery_date": day.isoformat()},
+        "rationale": f"{trouble['reason']} The order should show a day that planning can rely on: {day}.",
+        "readings": [reading, order["reading"]],
+    }
+
+
+def _read(http: httpx.Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    answer = http.post(f"reads/{tool}", json={"arguments": arguments})
+    found: dict[str, Any] | None = answer.json() if answer.status_code == httpx.codes.OK else None
+    return found
+
+
+def _propose(http: httpx.Client, proposal: dict[str, Any], about: str) -> dict[str, Any] | None:
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    key = hashlib.sha256(f"{about} {today}".encode()).hexdigest()[:40]
+    answer = http.post("proposals", json=proposal, headers={"Idempotency-Key": key})
+    if answer.status_code != httpx.codes.ACCEPTED or answer.headers.get("Idempotent-Replayed") == "true":
+        return None
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def _workday(day: dt.date) -> dt.date:
+    """That day, or the Monday after a weekend."""
+    return day + dt.timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > 4 else 0)  # noqa: PLR2004

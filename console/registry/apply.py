@@ -1,0 +1,109 @@
+"""What takes effect: the plain changes behind the registry's verbs, with their audit entries. Not asked for rights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.db.models.functions import Now
+
+from console import audit
+from console.access import Role
+from console.audit import Actor
+from console.errors import Conflict
+from console.models import Agent, Connection, Grant, KillSwitch, LimitValue
+
+
+def grant(change: Mapping[str, Any], actor: Actor) -> None:
+    """Set a grant's autonomy: version (id), kind, name, connection (id), autonomy."""
+    found, _ = Grant.objects.update_or_create(
+        version_id=change["version"],
+        kind=change["kind"],
+        name=change["name"],
+        connection_id=change["connection"],
+        defaults={"autonomy": change["autonomy"]},
+    )
+    audit.record(
+        "grant.set",
+        actor=actor,
+        chain=f"grant:{found.pk}",
+        subject=str(found),
+        detail={
+            "kind": found.kind,
+            "name": found.name,
+            "autonomy": found.autonomy,
+            "version": str(found.version),
+        },
+    )
+
+
+def unfreeze(change: Mapping[str, Any], actor: Actor) -> None:
+    """Lift the freeze of a grant (id)."""
+    found = Grant.objects.get(pk=change["grant"])
+    Grant.objects.filter(pk=found.pk).update(frozen_at=None, frozen_reason="")
+    audit.record("grant.unfreeze", actor=actor, chain=f"grant:{found.pk}", subject=str(found))
+
+
+def limit(change: Mapping[str, Any], actor: Actor) -> None:
+    """Set a limit: owner, name, value (text)."""
+    LimitValue.objects.update_or_create(
+        owner=change["owner"],
+        name=change["name"],
+        defaults={"value": Decimal(change["value"]), "changed_at": Now()},
+    )
+    audit.record(
+        "limit.set",
+        actor=actor,
+        chain=f"limit:{change['owner']}.{change['name']}",
+        subject=f"{change['owner']}.{change['name']} = {change['value']}",
+        detail=dict(change),
+    )
+
+
+def enable_connection(change: Mapping[str, Any], actor: Actor) -> None:
+    """Switch a connection (id) on."""
+    found = Connection.objects.get(pk=change["connection"])
+    Connection.objects.filter(pk=found.pk).update(enabled=True)
+    audit.record("connection.enable", actor=actor, chain=f"connection:{found.name}", subject=found.name)
+
+
+def lift_kill(change: Mapping[str, Any], actor: Actor) -> None:
+    """Lift a kill switch (id) with its reason; `by` is who asked."""
+    lifted = KillSwitch.objects.filter(pk=change["kill"], lifted_at__isnull=True).update(
+        lifted_at=Now(), lifted_by_id=change["by"], lifted_reason=change["reason"]
+    )
+    if lifted != 1:
+        raise Conflict("it was lifted already", code="already_lifted")
+    found = KillSwitch.objects.get(pk=change["kill"])
+    audit.record(
+        "kill.lift",
+        actor=actor,
+        chain="kill",
+        subject=str(found),
+        detail={"reason": change["reason"], "kill": found.pk},
+    )
+
+
+def caps(change: Mapping[str, Any], actor: Actor) -> None:
+    """Set an agent's (id) pending_cap and calls_per_minute."""
+    found = Agent.objects.get(pk=change["agent"])
+    values = {"pending_cap": change["pending_cap"], "calls_per_minute": change["calls_per_minute"]}
+    Agent.objects.filter(pk=found.pk).update(**values)
+    audit.record("agent.change", actor=actor, chain=f"agent:{found.slug}", subject=found.slug, detail=values)
+
+
+def roles(change: Mapping[str, Any], actor: Actor) -> None:
+    """Give a person (id) exactly these roles."""
+    person = User.objects.get(pk=change["user"])
+    groups = [Group.objects.get_or_create(name=name)[0] for name in change["roles"]]
+    others = person.groups.exclude(name__in=[role.value for role in Role])
+    person.groups.set([*groups, *others])
+    audit.record(
+        "person.roles",
+        actor=actor,
+        chain=f"person:{person.pk}",
+        subject=person.username,
+        detail={"roles": list(change["roles"])},
+    )

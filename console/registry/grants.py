@@ -1,0 +1,86 @@
+"""Grants: agent version x (transaction type or read tool) x connection, at a level of autonomy."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+
+from console import access, audit
+from console.audit import Actor
+from console.catalogue import spec
+from console.errors import Refused
+from console.models import AgentVersion, Autonomy, Connection, Grant, Widening
+from console.registry import apply, widenings
+
+LADDER = [level.value for level in Autonomy]
+
+
+def set_autonomy(
+    version: AgentVersion,
+    *,
+    kind: str,
+    name: str,
+    connection: Connection,
+    autonomy: str,
+    by: User | None,
+    actor: Actor,
+) -> Grant | Widening:
+    """Set how far a grant goes. Down takes effect at once, up waits for a second person.
+
+    Refused when the connection does not carry it, or for `sampled`, which nothing may reach yet.
+    """
+    if by is not None:
+        access.require(by, access.CONFIGURES, "set a grant")
+    _check(kind, name, connection, autonomy)
+    now = Grant.objects.filter(version=version, kind=kind, name=name, connection=connection).first()
+    change = {
+        "version": version.pk,
+        "kind": kind,
+        "name": name,
+        "connection": connection.pk,
+        "autonomy": autonomy,
+    }
+    if by is not None and LADDER.index(autonomy) > LADDER.index(
+        now.autonomy if now is not None else Autonomy.OFF
+    ):
+        text = f"{version}: {name} on {connection.name} at {Autonomy(autonomy).label.lower()}"
+        return widenings.ask("grant", change, text=text, by=by, actor=actor)
+    with transaction.atomic():
+        apply.grant(change, actor)
+    return Grant.objects.get(version=version, kind=kind, name=name, connection=connection)
+
+
+def freeze(grant: Grant, *, reason: str, by: User, actor: Actor) -> Grant:
+    """Hold everything of this grant where it is, at once. Supervisors and administrators may."""
+    access.require(by, access.STOPS, "freeze a grant")
+    if not reason.strip():
+        raise Refused("say why; everybody sees it", code="reason_empty")
+    with transaction.atomic():
+        Grant.objects.filter(pk=grant.pk).update(frozen_at=Now(), frozen_reason=reason[:300])
+        audit.record(
+            "grant.freeze",
+            actor=actor,
+            chain=f"grant:{grant.pk}",
+            subject=str(grant),
+            detail={"reason": reason[:300]},
+        )
+    grant.refresh_from_db()
+    return grant
+
+
+def unfreeze(grant: Grant, *, by: User, actor: Actor) -> Widening:
+    """Ask a second person to let it go on."""
+    return widenings.ask("unfreeze", {"grant": grant.pk}, text=f"Unfreeze {grant}", by=by, actor=actor)
+
+
+def _check(kind: str, name: str, connection: Connection, autonomy: str) -> None:
+    if autonomy not in LADDER:
+        raise Refused(f"{autonomy!r} is not a level; there are {', '.join(LADDER)}", code="autonomy_unknown")
+    if autonomy == Autonomy.SAMPLED:
+        raise Refused("sampled approval is not available", code="sampled_unreachable")
+    carried = spec(connection.name).adapter
+    if name not in (carried.types if kind == Grant.TYPE else carried.tools):
+        raise Refused(f"connection {connection.name} does not carry {name}", code="not_carried")
+    if kind == Grant.TYPE and name not in spec(connection.name).accounts and autonomy == Autonomy.PROPOSE:
+        raise Refused(f"connection {connection.name} has no service account for {name}", code="no_account")

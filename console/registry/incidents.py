@@ -1,0 +1,69 @@
+"""Incidents: something that must not happen did, or might have."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from console import access, audit
+from console.audit import Actor
+from console.errors import Refused
+from console.models import Connection, Incident, Proposal
+
+SHORTEST_NOTE = 10
+
+
+def open_incident(
+    *,
+    kind: str,
+    title: str,
+    dedupe: str,
+    actor: Actor,
+    lifts: str = "",
+    connection: Connection | None = None,
+    proposal: Proposal | None = None,
+) -> Incident:
+    """Open one, or return the one that this fact has opened already (`dedupe`)."""
+    known = Incident.objects.filter(dedupe=dedupe[:150]).first()
+    if known is not None:
+        return known
+    try:
+        with transaction.atomic():
+            incident = Incident.objects.create(
+                kind=kind,
+                title=title[:200],
+                lifts=lifts[:300],
+                dedupe=dedupe[:150],
+                connection=connection,
+                proposal=proposal,
+                opened_at=Now(),
+            )
+            audit.record(
+                "incident.open",
+                actor=actor,
+                chain=f"incident:{incident.pk}",
+                subject=title[:200],
+                detail={"kind": kind, "proposal": proposal.ref if proposal is not None else ""},
+            )
+    except IntegrityError:
+        return Incident.objects.get(dedupe=dedupe[:150])
+    return incident
+
+
+def lift(incident: Incident, *, note: str, by: User, actor: Actor) -> Incident:
+    """Close one, with a note that says why it is over."""
+    access.require(by, access.STOPS, "close an incident")
+    if len(note.strip()) < SHORTEST_NOTE:
+        raise Refused("say what was found and done; an auditor reads this", code="note_short")
+    with transaction.atomic():
+        if Incident.objects.filter(pk=incident.pk, lifted_at__isnull=True).update(lifted_at=Now(), owner=by):
+            audit.record(
+                "incident.lift",
+                actor=actor,
+                chain=f"incident:{incident.pk}",
+                subject=incident.title,
+                detail={"note": note[:500]},
+            )
+    incident.refresh_from_db()
+    return incident

@@ -1,0 +1,65 @@
+"""The workers' door: fetch, call a verb, nothing else. Every verb here may be called twice."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from console import audit_tree
+from console.audit import WORKER, Actor
+from console.lifecycle import assess as assessing
+from console.lifecycle import commit as committing
+from console.lifecycle import probe, readback
+from console.lifecycle import sweep as sweeping
+from console.models import Proposal
+
+
+def _proposal(pk: int) -> Proposal | None:
+    return (
+        Proposal.objects.select_related("agent_version__agent", "connection__system", "grant")
+        .filter(pk=pk)
+        .first()
+    )
+
+
+def _worker(task: str) -> Actor:
+    return Actor(kind=WORKER.kind, id=WORKER.id, label=WORKER.label, via=task)
+
+
+@shared_task(name="console.tasks.assess")
+def assess(pk: int) -> None:
+    """Assess a proposal that is received."""
+    if (proposal := _proposal(pk)) is not None:
+        assessing.assess(proposal, actor=_worker("assess"))
+
+
+@shared_task(name="console.tasks.commit")
+def commit(pk: int) -> None:
+    """Commit a proposal that is approved."""
+    if (proposal := _proposal(pk)) is not None:
+        committing.commit(proposal, actor=_worker("commit"))
+
+
+@shared_task(name="console.tasks.read_back")
+def read_back(pk: int) -> None:
+    """Ask the system what became of an attempt."""
+    if (proposal := _proposal(pk)) is not None:
+        readback.read_back(proposal, actor=_worker("read_back"))
+
+
+@shared_task(name="console.tasks.sweep")
+def sweep() -> None:
+    """Ring lost bells, expire, clear."""
+    sweeping.sweep(actor=_worker("sweep"))
+
+
+@shared_task(name="console.tasks.sequence")
+def sequence() -> None:
+    """Give audit entries their place in the tree and sign its head."""
+    audit_tree.sequence(actor=_worker("sequence"))
+
+
+@shared_task(name="console.tasks.probe_accounts")
+def probe_accounts(again: bool = False) -> None:  # noqa: FBT002 a task takes plain arguments
+    """Probe every writing account whose last probe is old or not sound."""
+    probe.probe_all(actor=_worker("probe_accounts"), again=again)
+    probe.ping_all(actor=_worker("probe_accounts"))
