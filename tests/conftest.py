@@ -21,6 +21,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from console.environment import ROOT
 from tests.chromium import find_chromium
 
+pytest_plugins = ["tests.cast"]
+
 
 @pytest.fixture(scope="session")
 def django_db_setup(
