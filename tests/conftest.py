@@ -21,7 +21,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from console.environment import ROOT
 from tests.chromium import find_chromium
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.sandbox"]
 
 
 @pytest.fixture(scope="session")
