@@ -1,6 +1,6 @@
 """The nouns. They hold fields, constraints and properties, and import nothing above them."""
 
-from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, Grant
+from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, CallWindow, Grant
 from console.models.assessment import Assessment
 from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
 from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
@@ -50,6 +50,7 @@ __all__ = [
     "AuditEntry",
     "AuditLeaf",
     "Autonomy",
+    "CallWindow",
     "Checkpoint",
     "Cited",
     "Claim",

@@ -96,3 +96,18 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.name} on {self.connection_id} ({self.autonomy})"
+
+
+class CallWindow(models.Model):
+    """How often something was called since a moment: the counter behind a limit per minute.
+
+    `name` is "agent:<id>", or what else is limited; the set of names is bounded. The table is unlogged: after a
+    crash of the database every window begins anew.
+    """
+
+    name = models.CharField(max_length=80, primary_key=True)
+    since = models.DateTimeField()
+    calls = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.calls}"
