@@ -9,7 +9,6 @@ import atexit
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
@@ -41,7 +40,7 @@ def _begin() -> Path:
         shutil.rmtree(home, ignore_errors=True)
 
     def leave(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
+        pytest.exit(f"ended by signal {number}", returncode=128 + number)
 
     atexit.register(clean_up)
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection, connections, transaction
 from django.db.utils import InternalError, ProgrammingError
 from django.test.utils import override_settings
@@ -122,6 +123,18 @@ def test_migrating_again_takes_back_what_was_granted_by_hand() -> None:
     call_command("migrate", verbosity=0)
     assert refused(f"delete from {APPEND_ONLY[0]} where false")
     assert refused("delete from django_migrations")
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+def test_a_superuser_is_refused_as_the_applications_role() -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"alter role {APP} superuser")
+    try:
+        with pytest.raises(CommandError, match="nosuperuser"):
+            call_command("migrate", verbosity=0)
+    finally:
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(f"alter role {APP} nosuperuser")
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "owner"])

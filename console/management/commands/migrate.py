@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -31,9 +32,7 @@ def grant(connection: BaseDatabaseWrapper, role: str, append_only: tuple[str, ..
     Every table: select, insert, update, delete. Append-only tables: select, insert. Sequences: use. No
     truncate, no trigger, no references, no new objects, not even temporary ones (a temporary table would hide
     a real one).
-
-    Raises:
-        CommandError is left to the caller: the statements need the owner of the tables.
+    The connection must be the owner's.
     """
     quote = connection.ops.quote_name
     to = quote(role)
@@ -88,5 +87,12 @@ class Command(DjangoMigrate):
             )
             return
         grant(connection, role, append_only_tables())
+        with connection.cursor() as cursor:
+            cursor.execute("select rolsuper from pg_roles where rolname = %s", [role])
+            if cursor.fetchone() == (True,):
+                raise CommandError(
+                    f"The application's role {role} is a superuser: no grant holds it, it could rewrite the audit "
+                    f"trail. Make it an ordinary one: alter role {role} nosuperuser."
+                )
         if options["verbosity"] >= 1:
             self.stdout.write(f"  Granted {role} its rights.")
