@@ -266,8 +266,9 @@ class Demo:
         with (VAR / "log" / "setup.log").open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode:
-            raise CommandError(f"{arguments[0]} failed: {(done.stderr or done.stdout).strip()[-1500:]}")
-        return done.stdout.strip()
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise CommandError(f"{arguments[0]} failed: {lines[-1]} (more in {VAR / 'log' / 'setup.log'})")
+        return done.stdout.strip("\n")
 
     def _seed(self, *arguments: str) -> str:
         if "demo_seed" not in get_commands():
