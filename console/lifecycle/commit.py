@@ -1,6 +1,7 @@
 """The commit: claim with a fence, re-read, compare, write the attempt, send, read back.
 
-1. Look at the target again. If its digest is not the approved one, nothing is sent: it is assessed again.
+1. Look at the target again. If its digest is not the approved one, nothing is sent: it is assessed again. Where
+   the system guards no stamp, look for our reference: after a restore of our own database it may be there.
 2. In one transaction: claim (state, fence, lease on the database's clock) and write the attempt.
 3. Send the steps in order. Before each thing that cannot be undone the adapter calls `note`, which is durable
    and refuses when somebody else has taken over: a worker that slept through its lease sends nothing more.
@@ -43,11 +44,14 @@ from console.models import (
 from integrations.contract import (
     Accepted,
     AdapterError,
+    EffectClass,
     InDoubt,
     NeedsPerson,
     OutOfScope,
     Receipt,
     Rejected,
+    Seen,
+    Sought,
     Stale,
     Step,
     Unavailable,
@@ -103,10 +107,19 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:
     reach("S4")
     if judged.digest != approved.digest:
         return review.reassess(proposal, actor=actor, why="the record moved since it was approved")
+    try:
+        there = _is_there_already(proposal, approved, judged)
+    except AdapterError as away:
+        connections.drop(proposal.connection.name)
+        return _later(
+            proposal, f"{proposal.connection.title} cannot be searched; nothing was sent. {away.text}"
+        )
     claimed = _claim(proposal, approved, judged, actor)
     if claimed is None:
         return proposal
     reach("S5")
+    if there:
+        return readback.read_back(proposal, actor=actor, fence=claimed.fence)
     return send(claimed, judged.plan, dict(judged.snapshot.stamps), actor=actor)
 
 
@@ -144,6 +157,26 @@ def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *
     _answered(attempt, answer)
     reach("S9")
     return readback.read_back(proposal, actor=actor, fence=attempt.fence)
+
+
+def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) -> bool:
+    """Whether the system shows our reference before we ever sent it: our own database came back from a backup.
+
+    Where the system guards the stamp this needs no question: a record that we had written has another stamp, and
+    another stamp is another digest.
+    """
+    if spec(proposal.connection.name).adapter.types[judged.type.name].effect is EffectClass.GUARDED:
+        return False
+    sought = Sought(
+        type=judged.type,
+        payload=judged.payload,
+        reference=proposal.ref,
+        snapshot=judged.snapshot,
+        expected=judged.expected,
+        steps=judged.plan,
+        since=approved.created_at,
+    )
+    return connections.writer(proposal.connection.name, judged.type.name).find(sought).seen is not Seen.ABSENT
 
 
 def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Actor) -> Attempt | None:

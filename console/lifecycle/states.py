@@ -90,14 +90,12 @@ def move(
     verb: str,
     detail: Mapping[str, Any] | None = None,
     reason: str = "",
-    fence: int | None = None,
     **fields: Any,
 ) -> Proposal:
     """Follow one arrow, in the caller's transaction, and return the proposal as it now is.
 
-    `fields` are other columns to set in the same update (values or expressions). `fence`, when given, must still
-    be the row's: a worker whose lease somebody else took over changes nothing. Raises Conflict when the row is
-    no longer as `proposal` shows it, when the fence is old, or when there is no such arrow.
+    `fields` are other columns to set in the same update (values or expressions). Raises Conflict when the row is
+    no longer as `proposal` shows it, or when there is no such arrow.
     """
     here = State(proposal.state)
     letter = MOVES[here].get(to)
@@ -110,8 +108,6 @@ def move(
     if not connection.in_atomic_block:
         raise RuntimeError("a move belongs in the transaction of what causes it")
     rows = Proposal.objects.filter(pk=proposal.pk, state=here, version=proposal.version)
-    if fence is not None:
-        rows = rows.filter(fence=fence)
     changed = rows.update(
         state=to, version=F("version") + 1, state_since=Now(), state_reason=reason[:500], **fields
     )
