@@ -1,0 +1,157 @@
+"""Template filters: how values and strangers' text are shown. The rules are in `console.web.rendering`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from console.catalogue import read_tools, transaction_types
+from console.models import Risk, State
+from console.web import rendering
+
+register = template.Library()
+
+ICONS = {
+    "production_order_reschedule": "calendar-clock",
+    "production_order_quantity": "factory",
+    "purchase_order_create": "shopping-cart",
+    "purchase_order_line_change": "pen-line",
+    "sales_order_promise": "truck",
+}
+STATE_TONES = {
+    State.IN_REVIEW: "info",
+    State.RECEIVED: "",
+    State.CHANGES_REQUESTED: "warn",
+    State.APPROVED: "good",
+    State.COMMITTING: "info",
+    State.AWAITING_SYSTEM: "info",
+    State.AWAITING_PERSON: "warn",
+    State.OUTCOME_UNKNOWN: "bad",
+    State.COMMITTED: "good",
+    State.COMMIT_FAILED: "bad",
+    State.REJECTED: "bad",
+    State.REFUSED: "warn",
+}
+
+
+@register.filter
+def plain(text: object) -> SafeString:
+    """Text from a stranger, inert, with what hides made visible. Use it on everything an agent or system wrote."""
+    return rendering.plain(text)
+
+
+@register.filter
+def initials(user: Any) -> str:
+    """Two letters for a person."""
+    parts = str(getattr(user, "get_full_name", lambda: "")() or getattr(user, "username", "")).split()
+    return "".join(part[0] for part in parts[:2]).upper() or "?"
+
+
+@register.filter
+def amount(value: Decimal | None, currency: str = "") -> str:
+    """Money in words; a dash for none."""
+    return rendering.money(value, currency) if value is not None else rendering.EMPTY
+
+
+@register.filter
+def number(value: object) -> str:
+    """A number with narrow spaces between thousands."""
+    return rendering.number(value)
+
+
+@register.filter
+def day(value: dt.date | str | None) -> str:
+    """A date with its month named; a dash for none."""
+    return rendering.day(value) if value else rendering.EMPTY
+
+
+@register.filter
+def left(value: dt.datetime) -> str:
+    """How long until then."""
+    seconds = (value - timezone.now()).total_seconds()
+    return f"{rendering.duration(seconds)} left" if seconds > 0 else "time is up"
+
+
+@register.filter
+def ago(value: dt.datetime | None) -> str:
+    """How long since then."""
+    if value is None:
+        return "never"
+    seconds = (timezone.now() - value).total_seconds()
+    return f"{rendering.duration(seconds)} ago"
+
+
+@register.filter
+def hurry(value: dt.datetime) -> str:
+    """A tone for time left: bad within the hour, warn within four."""
+    hours = (value - timezone.now()).total_seconds() / 3600
+    return "bad" if hours < 1 else "warn" if hours < 4 else ""  # noqa: PLR2004 the two thresholds above
+
+
+@register.filter
+def type_title(name: str) -> str:
+    """The title of a transaction type or read tool."""
+    found = transaction_types().get(name) or read_tools().get(name)
+    return found.title if found is not None else name.replace("_", " ").capitalize()
+
+
+@register.filter
+def type_icon(name: str) -> str:
+    """The lucide icon of a transaction type."""
+    return ICONS.get(name, "file-text")
+
+
+@register.filter
+def state_tone(state: str) -> str:
+    """The tone of a state's chip."""
+    return STATE_TONES.get(State(state), "")
+
+
+@register.filter
+def risk_tone(risk: int) -> str:
+    """The tone of a risk's chip."""
+    return {Risk.HIGH: "bad", Risk.MEDIUM: "warn"}.get(Risk(risk), "")
+
+
+@register.filter
+def short(digest: str) -> str:
+    """The short form of a digest: twelve hex digits in groups of four."""
+    return " ".join(digest[place : place + 4] for place in range(0, 12, 4))
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """JSON for reading, keys in order."""
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def words(name: str) -> str:
+    """A machine's name in words."""
+    return str(name).replace("_", " ")
+
+
+@register.filter
+def items(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """The pairs of a mapping whose own key may be called "items"."""
+    return list(value.items())
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Mapping[str, Any], **changes: object) -> str:
+    """The page's query string with these changes; an empty value takes a name out."""
+    parameters = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value in {None, ""}:
+            parameters.pop(name, None)
+        else:
+            parameters[name] = str(value)
+    text = parameters.urlencode()
+    return f"?{text}" if text else "?"

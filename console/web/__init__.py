@@ -1,0 +1,1 @@
+"""The people's door: one file per page, function views, partials chosen by the server."""
