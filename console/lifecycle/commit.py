@@ -95,6 +95,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:
         access.check_may_go_on(proposal)
         _check_account(proposal)
         judged = look(proposal, Revision.objects.get(pk=approved.revision_id))
+        there = judged.digest == approved.digest and _is_there_already(proposal, approved, judged)
     except Held as held:
         return _later(proposal, held.text)
     except (Unavailable, InDoubt) as away:
@@ -107,13 +108,6 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:
     reach("S4")
     if judged.digest != approved.digest:
         return review.reassess(proposal, actor=actor, why="the record moved since it was approved")
-    try:
-        there = _is_there_already(proposal, approved, judged)
-    except AdapterError as away:
-        connections.drop(proposal.connection.name)
-        return _later(
-            proposal, f"{proposal.connection.title} cannot be searched; nothing was sent. {away.text}"
-        )
     claimed = _claim(proposal, approved, judged, actor)
     if claimed is None:
         return proposal
