@@ -147,8 +147,29 @@ def worker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[
 CHROMIUM = find_chromium()
 
 
+COMMITTING_FIXTURES = {"transactional_db", "live_server", "django_db_reset_sequences"}
+
+
+def _commits_without_clean_up(item: pytest.Item) -> bool:
+    """Whether a test commits for real but does not name "owner", the only role that can empty the tables."""
+    marker = item.get_closest_marker("django_db")
+    named = marker.kwargs if marker else {}
+    commits = named.get("transaction") or COMMITTING_FIXTURES & set(getattr(item, "fixturenames", ()))
+    databases = named.get("databases") or ()
+    return bool(commits) and databases != "__all__" and not {"default", "owner"} <= set(databases)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a browser; without one, skip with the reason, or fail under REQUIRE_BROWSER=1."""
+    """Refuse tests that would leave rows behind; mark what needs a browser, and skip it visibly without one.
+
+    REQUIRE_BROWSER=1 turns that skip into a failure.
+    """
+    if careless := [item.nodeid for item in items if _commits_without_clean_up(item)]:
+        raise pytest.UsageError(
+            "These tests commit, so they need "
+            'pytest.mark.django_db(transaction=True, databases=["default", "owner"]):\n  '
+            + "\n  ".join(careless)
+        )
     for item in items:
         if "page" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
@@ -175,9 +196,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": arguments}
 
 
-@pytest.fixture
-def strict_page(page: Page) -> Iterator[Page]:
-    """A page that fails the test on any console or script error, policy violation or foreign request."""
+def watch_for_faults(page: Page) -> list[str]:
+    """A list that grows with every console or script error, policy violation and foreign request."""
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -187,5 +207,12 @@ def strict_page(page: Page) -> Iterator[Page]:
             faults.append(f"foreign request {url}")
 
     page.on("request", lambda sent: judge(sent.url))
+    return faults
+
+
+@pytest.fixture
+def strict_page(page: Page) -> Iterator[Page]:
+    """A page that fails the test on any console or script error, policy violation or foreign request."""
+    faults = watch_for_faults(page)
     yield page
     assert not faults, faults

@@ -18,6 +18,7 @@ FIT = {
     "DATABASE_URL": "postgresql://app:one@db/countersign",
     "DATABASE_OWNER_URL": "postgresql://owner:two@db/countersign",
     "REDIS_URL": "redis://broker:6379/0",
+    "AUDIT_SIGNING_KEY": "only-that-it-is-there-is-looked-at",
     "DEBUG": "0",
     "CONNECTIONS": json.dumps({"erp": {"adapter": "integrations.tryton.adapter"}}),
 }
@@ -54,6 +55,8 @@ def test_production_is_the_mode_nobody_has_to_ask_for(monkeypatch: pytest.Monkey
         ({"SECRET_KEY": None}, "SECRET_KEY"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY"),
         ({"SECRET_KEY": "only-for-tests-and-demos-" + "x" * 32}, "SECRET_KEY"),
+        ({"AUDIT_SIGNING_KEY": None}, "AUDIT_SIGNING_KEY"),
+        ({"AUDIT_ORIGIN": "two words"}, "AUDIT_ORIGIN is 'two words'"),
         ({"DEBUG": "1"}, "DEBUG"),
         ({"DEBUG": "perhaps"}, "DEBUG is 'perhaps'; say 1 or 0"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
