@@ -27,7 +27,8 @@ from console.catalogue import spec
 from console.errors import Conflict, Held
 from console.failpoints import reach
 from console.lifecycle import readback, review
-from console.lifecycle.assess import Judged, look, step_json
+from console.lifecycle.assess import Judged, look
+from console.lifecycle.frozen import step_json
 from console.lifecycle.states import locked, move
 from console.models import (
     Answer,

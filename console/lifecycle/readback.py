@@ -32,7 +32,7 @@ from console.canonical import canonical
 from console.catalogue import spec, transaction_type
 from console.errors import Held
 from console.failpoints import reach
-from console.lifecycle.assess import record_from, record_json, snapshot_from, step_from, step_json
+from console.lifecycle.frozen import record_from, record_json, snapshot_from, step_from, step_json
 from console.lifecycle.states import locked, move
 from console.models import Attempt, AttemptNote, Outcome, Proposal, ReadBack, State
 from integrations.contract import (

@@ -22,7 +22,7 @@ from console.checks.shape import validated
 from console.errors import Conflict, Denied, Missing, Refused
 from console.findings import Finding, Level, Verdict
 from console.lifecycle import limits
-from console.lifecycle.assess import facts_from
+from console.lifecycle.frozen import facts_from
 from console.lifecycle.states import locked, move, moved_on
 from console.lifecycle.submit import BELL
 from console.models import Answer, Assessment, Claim, Decision, Proposal, Reason, Revision, State
