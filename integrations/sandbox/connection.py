@@ -17,6 +17,7 @@ from typing import Any
 from integrations.contract import (
     Account,
     Finding,
+    InDoubt,
     Kind,
     Level,
     NeedsPerson,
@@ -33,6 +34,7 @@ from integrations.contract import (
     SystemChange,
     Trace,
     TransactionType,
+    Unavailable,
     Unsupported,
 )
 from integrations.sandbox import probing
@@ -142,9 +144,13 @@ class SandboxWriter(SandboxReader):
 
     def _receipt_of_taken(self, taken: Duplicate, reference: str) -> Receipt:
         """The document that already has our reference: the same reference twice is the same document."""
-        found = self._erp.get("search", reference=reference)["found"]
+        try:
+            found = self._erp.get("search", reference=reference)["found"]
+        except Unavailable as away:
+            # Our first call did reach the system, so "nothing was sent" would be untrue of this commit.
+            raise InDoubt("Our reference is taken; what has it could not be read.") from away
         if len(found) != 1:
-            raise taken
+            raise InDoubt(taken.text, evidence=taken.evidence)
         doc = found[0]["doc"]
         return Receipt(doc["key"], doc["number"], found[0]["stamps"], {"answer": dict(taken.evidence)})
 
