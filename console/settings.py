@@ -11,6 +11,9 @@ SECRET_KEY          at least 50 characters
 ALLOWED_HOSTS       host names, comma separated
 CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader, writers, verified_by};
                     a reader or writer is {login, secret}, and secret a NAME for environment.secret()
+AUDIT_SIGNING_KEY   signs the checkpoints of the audit log: 32 bytes in base64 (openssl rand -base64 32)
+AUDIT_ORIGIN        the log's name in checkpoints and receipts, such as console.example.com/audit
+AUDIT_VERIFIER_KEYS public keys that signed earlier checkpoints (name+id+base64), comma separated
 """
 
 from typing import Any
@@ -42,6 +45,13 @@ CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 CONNECTIONS: dict[str, dict[str, Any]] = environment.mapping("CONNECTIONS")
 TRANSACTION_TYPE_PACKAGES = environment.words("TRANSACTION_TYPE_PACKAGES")
 READ_TOOL_PACKAGES = environment.words("READ_TOOL_PACKAGES")
+
+# Audit
+
+AUDIT_ORIGIN = environment.text("AUDIT_ORIGIN", "countersign")
+if not AUDIT_ORIGIN or set(AUDIT_ORIGIN) & set(" +\t\n"):
+    raise ImproperlyConfigured(f"AUDIT_ORIGIN is {AUDIT_ORIGIN!r}; it is a name without spaces and '+'.")
+AUDIT_VERIFIER_KEYS = environment.words("AUDIT_VERIFIER_KEYS")
 
 # Databases
 
@@ -124,6 +134,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "console.web.context.page",
             ],
         },
     },
@@ -168,7 +179,7 @@ if MODE == "test":
 
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "console.accounts.ClosedSignup"
+ACCOUNT_ADAPTER = "console.web.sign_in.AuditedSignIn"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -240,6 +251,13 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
 }
+
+# The corridor's patience, in seconds of the database's clock. Tests shorten it.
+
+LEASE_SECONDS = environment.number("LEASE_SECONDS", 90)  # longer than every adapter's own timeout for one step
+BELL_SECONDS = environment.number("BELL_SECONDS", 15)  # a bell unheard for so long is rung again
+AGAIN_SECONDS = environment.number("AGAIN_SECONDS", 20)  # a system is away, or something is held
+UNKNOWN_AFTER_SECONDS = environment.number("UNKNOWN_AFTER_SECONDS", 120)  # then a lost answer is a person's
 
 # Workers
 
@@ -319,6 +337,8 @@ def _refuse_unfit_for_production() -> None:
             f"DATABASE_URL and DATABASE_OWNER_URL are one role ({roles[0] or 'unnamed'}): the application "
             "must own no table; give it a role of its own"
         )
+    if not environment.text("AUDIT_SIGNING_KEY"):
+        faults.append("AUDIT_SIGNING_KEY is missing: make one with `openssl rand -base64 32` and keep a copy")
     faults += [
         f"CONNECTIONS[{name!r}] uses the sandbox adapter: name the adapter of a real system"
         for name, connection in CONNECTIONS.items()
