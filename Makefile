@@ -12,7 +12,7 @@ PURE = $(wildcard tests/judges tests/architecture tests/integrations)
 .PHONY: help demo test check lint bench soak test-browser locks clean
 
 help: ## list these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## start everything on this machine, seeded, until Ctrl-C
 	@$(RUN) manage.py demo $(ARGS)
