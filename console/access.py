@@ -190,13 +190,24 @@ def stops_for(proposal: Proposal) -> list[KillSwitch]:
 
 
 def check_may_go_on(proposal: Proposal) -> None:
-    """Return if neither a kill switch nor its grant holds this proposal where it is."""
+    """Return if neither a kill switch nor its grant holds this proposal where it is; else Held, saying which.
+
+    A grant that was narrowed since the proposal came holds it too: off, or back to shadow.
+    """
     check_not_stopped(
         system=proposal.connection.system.slug,
         type_name=proposal.transaction_type,
         agent=proposal.agent_version.agent.slug,
     )
-    check_open(Grant.objects.select_related("connection").get(pk=proposal.grant_id))
+    grant = Grant.objects.select_related("connection").get(pk=proposal.grant_id)
+    try:
+        check_open(grant)
+    except Denied as off:
+        raise Held(off.text, code=off.code) from None
+    if grant.autonomy == Autonomy.SHADOW and proposal.autonomy != Autonomy.SHADOW:
+        raise Held(
+            f"the grant for {grant.name} is in shadow again: nothing is committed", code="grant_shadow"
+        )
 
 
 def agent_actor(version: AgentVersion, *, key_id: str, request_id: str = "") -> Actor:

@@ -144,8 +144,9 @@ def record(
                 proposal_version,
                 verb,
                 actor.kind,
-                actor.id,
-                actor.label,
+                # The columns are for searching and cut to size; the body has all of it.
+                actor.id[:64],
+                actor.label[:150],
                 " ".join([subject, *([proposal.target, proposal.label] if proposal is not None else [])])[
                     :400
                 ],

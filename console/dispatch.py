@@ -10,6 +10,8 @@ import logging
 from celery import current_app
 from django.db import transaction
 
+from console.failpoints import reach
+
 log = logging.getLogger(__name__)
 
 
@@ -20,6 +22,7 @@ def after_commit(task: str, *args: int | str) -> None:
 
 def ring(task: str, *args: int | str | bool) -> bool:
     """Send a task by name. False when the broker does not take it: the sweep will ring again."""
+    reach("S1")
     try:
         current_app.send_task(task, args=list(args), ignore_result=True)
     except Exception as error:  # noqa: BLE001 whatever the broker raises, the work is safe in the database

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from console import audit_tree
 from console.audit import WORKER, Actor
+from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import commit as committing
 from console.lifecycle import probe, readback
@@ -37,6 +38,7 @@ def commit(pk: int) -> None:
     """Commit a proposal that is approved."""
     if (proposal := _proposal(pk)) is not None:
         committing.commit(proposal, actor=_worker("commit"))
+    reach("S10")
 
 
 @shared_task(name="console.tasks.read_back")

@@ -6,10 +6,12 @@ The assessment's digest covers everything a person approves: see `approved_form`
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -44,7 +46,9 @@ from integrations.contract import (
     Unavailable,
 )
 
-AGAIN = dt.timedelta(seconds=20)
+AGAIN = dt.timedelta(seconds=settings.AGAIN_SECONDS)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,10 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
         )
     except AdapterError as refusal:
         return _refuse(proposal, actor, [Finding("system.refused", Level.ERROR, refusal.text)])
+    except Exception as fault:
+        log.exception("%s could not be judged", proposal.ref)
+        connections.drop(proposal.connection.name)
+        return _later(proposal, f"It could not be judged ({type(fault).__name__}); it is tried again.")
     return _freeze(proposal, revision, judged, actor)
 
 

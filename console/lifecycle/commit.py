@@ -4,7 +4,8 @@
    the system guards no stamp, look for our reference: after a restore of our own database it may be there.
 2. In one transaction: claim (state, fence, lease on the database's clock) and write the attempt.
 3. Send the steps in order. Before each thing that cannot be undone the adapter calls `note`, which is durable
-   and refuses when somebody else has taken over: a worker that slept through its lease sends nothing more.
+   and refuses when somebody else has taken over, so that a worker that slept through its lease sends nothing
+   more, and when a kill switch was thrown since the claim.
 4. Whatever was answered, `readback.read_back` asks the system and settles it.
 
 A crash between any two lines leaves a row that says what may have happened, and a time to ring again.
@@ -13,29 +14,29 @@ A crash between any two lines leaves a row that says what may have happened, and
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from console import access, audit, connections
+from console import access, audit, connections, dispatch, policy
 from console.audit import Actor
 from console.canonical import digest
-from console.catalogue import spec
+from console.catalogue import spec, transaction_types
 from console.errors import Conflict, Held
 from console.failpoints import reach
-from console.lifecycle import readback, review
+from console.lifecycle import limits, readback, review
 from console.lifecycle.assess import Judged, look
 from console.lifecycle.frozen import step_json
 from console.lifecycle.states import locked, move
 from console.models import (
-    Answer,
     Assessment,
     Attempt,
     AttemptNote,
-    Decision,
     Outcome,
     Probe,
     Proposal,
@@ -60,10 +61,12 @@ from integrations.contract import (
     Writer,
 )
 
-LEASE = dt.timedelta(seconds=90)
+LEASE = dt.timedelta(seconds=settings.LEASE_SECONDS)
 """Longer than every adapter's own timeout for one step; the note before each step renews it."""
 
-AGAIN = dt.timedelta(seconds=20)
+AGAIN = dt.timedelta(seconds=settings.AGAIN_SECONDS)
+
+log = logging.getLogger(__name__)
 
 OUTCOMES: Mapping[type[AdapterError], Outcome] = {
     Rejected: Outcome.REJECTED,
@@ -80,7 +83,7 @@ class LostFence(Exception):
     """Somebody else has taken over this proposal; this worker must not send another byte for it."""
 
 
-def commit(proposal: Proposal, *, actor: Actor) -> Proposal:
+def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 one for every answer
     """Send what was approved, once, and settle it as far as the system tells.
 
     Does nothing unless the proposal is approved and free. Never raises for what a system does: every answer has
@@ -90,8 +93,10 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:
     if proposal.state != State.APPROVED:
         return proposal
     approved = review.current(proposal)
-    if approved is None or not Decision.objects.filter(assessment=approved, answer=Answer.APPROVE).exists():
-        return review.reassess(proposal, actor=actor, why="the approval does not name the newest assessment")
+    if approved is None or not policy.passes(review.standing(proposal, approved)):
+        return review.reassess(
+            proposal, actor=actor, why="not everybody who must agree agreed to what it is now"
+        )
     try:
         access.check_may_go_on(proposal)
         _check_account(proposal)
@@ -106,9 +111,13 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:
         return review.reassess(
             proposal, actor=actor, why=f"the record cannot be read any more: {refusal.text}"
         )
+    except Exception as fault:
+        log.exception("%s could not be looked at", proposal.ref)
+        connections.drop(proposal.connection.name)
+        return _later(proposal, f"It could not be looked at ({type(fault).__name__}); nothing was sent.")
     reach("S4")
     if judged.digest != approved.digest:
-        return review.reassess(proposal, actor=actor, why="the record moved since it was approved")
+        return review.reassess(proposal, actor=actor, why=_what_moved(judged, approved))
     claimed = _claim(proposal, approved, judged, actor)
     if claimed is None:
         return proposal
@@ -141,6 +150,8 @@ def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *
                 _advance(attempt, place + 1, answer)
     except LostFence:
         return _reload(proposal)
+    except Held as held:
+        return _held(attempt, held, actor)
     except AdapterError as refusal:
         connections.drop(proposal.connection.name)
         return _refused(attempt, refusal, actor)
@@ -180,12 +191,8 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
             row = locked(proposal, skip_locked=True)
             if row is None or row.state != State.APPROVED or row.version != proposal.version:
                 return None
-            try:
-                access.check_may_go_on(row)
-            except Held:
-                return None
-            if _busy(row):
-                Proposal.objects.filter(pk=row.pk).update(ring_at=Now() + AGAIN)
+            if why := _not_now(row, judged):
+                Proposal.objects.filter(pk=row.pk).update(ring_at=Now() + AGAIN, state_reason=why[:500])
                 return None
             move(
                 row,
@@ -198,7 +205,9 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
                 lease_until=Now() + LEASE,
                 ring_at=Now() + LEASE,
             )
-            return new_attempt(row, approved, judged.plan, dict(judged.snapshot.stamps))
+            attempt = new_attempt(row, approved, judged.plan, dict(judged.snapshot.stamps))
+            reach("S3")
+            return attempt
     except (Conflict, IntegrityError):
         return None
 
@@ -224,8 +233,9 @@ def new_attempt(
 
 
 def _note(attempt: Attempt, place: int, about: Mapping[str, Any]) -> None:
-    """Durable when it returns: this worker still holds the fence, and is about to do this."""
+    """Durable when it returns: this worker still holds the fence, nothing stops it, and it is about to do this."""
     with transaction.atomic():
+        access.check_may_go_on(attempt.proposal)
         held = Proposal.objects.filter(
             pk=attempt.proposal_id, state=State.COMMITTING, fence=attempt.fence, lease_until__gt=Now()
         ).update(lease_until=Now() + LEASE, ring_at=Now() + LEASE)
@@ -281,8 +291,9 @@ def _accepted(attempt: Attempt, answer: Accepted, actor: Actor) -> Proposal:
 
 def _refused(attempt: Attempt, refusal: AdapterError, actor: Actor) -> Proposal:
     """Store a refusal. Where it proves that nothing was sent at all, free the proposal; else read back."""
-    outcome = next(found for kind, found in OUTCOMES.items() if isinstance(refusal, kind))
-    untouched = not AttemptNote.objects.filter(attempt__proposal=attempt.proposal_id).exists()
+    outcome = next((found for kind, found in OUTCOMES.items() if isinstance(refusal, kind)), Outcome.IN_DOUBT)
+    # One note of this attempt is the step that was not sent; a second one is a step that may have been.
+    untouched = not readback.sent_before(attempt) and attempt.notes.count() <= 1
     with transaction.atomic():
         row = locked(attempt.proposal)
         if row is None or row.fence != attempt.fence or row.state != State.COMMITTING:
@@ -291,15 +302,7 @@ def _refused(attempt: Attempt, refusal: AdapterError, actor: Actor) -> Proposal:
             outcome=outcome, text=refusal.text[:500], evidence=dict(refusal.evidence), answered_at=Now()
         )
         if outcome == Outcome.NOT_SENT and untouched:
-            return move(
-                row,
-                State.APPROVED,
-                actor=actor,
-                verb="commit.away",
-                reason=refusal.text,
-                lease_until=None,
-                ring_at=Now() + AGAIN,
-            )
+            return _back_to_approved(row, actor, refusal.text)
         if outcome == Outcome.IN_DOUBT:
             audit.record(
                 "commit.in_doubt",
@@ -307,12 +310,53 @@ def _refused(attempt: Attempt, refusal: AdapterError, actor: Actor) -> Proposal:
                 chain=audit.proposal_chain(row),
                 subject=row.ref,
                 proposal=row,
-                detail={"text": refusal.text[:300], "step": attempt.step, "attempt": attempt.number},
+                detail={
+                    "text": refusal.text[:300],
+                    "notes": attempt.notes.count(),
+                    "attempt": attempt.number,
+                },
             )
             Proposal.objects.filter(pk=row.pk).update(
                 state_reason=f"The answer was lost: {refusal.text}"[:500]
             )
     return readback.read_back(attempt.proposal, actor=actor, fence=attempt.fence)
+
+
+def _held(attempt: Attempt, held: Held, actor: Actor) -> Proposal:
+    """Stopped between claim and send: approved again if nothing left, else the rest waits for the hold to end."""
+    with transaction.atomic():
+        row = locked(attempt.proposal)
+        if row is None or row.fence != attempt.fence or row.state != State.COMMITTING:
+            return _reload(attempt.proposal)
+        if not readback.sent_before(attempt) and not attempt.notes.exists():
+            Attempt.objects.filter(pk=attempt.pk).update(
+                outcome=Outcome.NOT_SENT, text=held.text[:500], answered_at=Now()
+            )
+            return _back_to_approved(row, actor, held.text)
+        Proposal.objects.filter(pk=row.pk).update(
+            lease_until=None, ring_at=Now() + AGAIN, state_reason=held.text[:500]
+        )
+    return _reload(attempt.proposal)
+
+
+def _back_to_approved(row: Proposal, actor: Actor, why: str) -> Proposal:
+    return move(
+        row,
+        State.APPROVED,
+        actor=actor,
+        verb="commit.away",
+        reason=why,
+        lease_until=None,
+        ring_at=Now() + AGAIN,
+    )
+
+
+def _what_moved(judged: Judged, approved: Assessment) -> str:
+    if judged.type.version != approved.type_version:
+        return "the transaction type has a newer version since it was approved"
+    if judged.policy_version != approved.policy_version:
+        return "the rules or limits were changed since it was approved"
+    return "the record moved since it was approved"
 
 
 def _check_account(proposal: Proposal) -> None:
@@ -321,22 +365,49 @@ def _check_account(proposal: Proposal) -> None:
         .order_by("-id")
         .first()
     )
-    if probe is None:
+    login = connections.login(proposal.connection.name, proposal.transaction_type)
+    if probe is None or probe.account != login:
+        dispatch.ring("console.tasks.probe_accounts")
         raise Held(
-            "its service account has not been probed yet; a worker does that by itself", code="not_probed"
+            f"its service account {login} has not been probed yet; a worker does that now", code="not_probed"
         )
     if not probe.sound:
         faults = [*probe.excess, *probe.findings] or ["it did not refuse what it must refuse"]
         raise Held(f"its service account is not fit to write: {faults[0]}", code="account_not_sound")
 
 
-def _busy(row: Proposal) -> bool:
-    """Whether another proposal for the same document is being committed, or nobody knows what became of it."""
+def _not_now(row: Proposal, judged: Judged) -> str:
+    """Why this locked, approved row may not be claimed at this moment, in words; "" if it may."""
+    try:
+        access.check_may_go_on(row)
+    except Held as held:
+        return held.text
+    if not Proposal.objects.filter(pk=row.pk, expires_at__gt=Now()).exists():
+        return "It has expired: it could not be sent in time."
+    if limits.policy_version(judged.type) != judged.policy_version:
+        return "The rules or limits are being changed; it is looked at again."
+    if _busy(row, judged):
+        return "Another proposal for the same document is being committed, or its outcome is unknown."
+    return ""
+
+
+def _busy(row: Proposal, judged: Judged) -> bool:
+    """Whether another proposal for the same document is being committed, or nobody knows what became of it.
+
+    One claim at a time per document: two that look at once would each see the other still approved.
+    """
     if not row.target:
         return False
+    record = judged.type.record
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            [f"document:{row.connection_id}:{record}:{row.target}"],
+        )
     return (
         Proposal.objects.filter(
             connection=row.connection_id,
+            transaction_type__in=[one.name for one in transaction_types().values() if one.record == record],
             target=row.target,
             state__in=[State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN],
         )

@@ -77,11 +77,11 @@ def probe_one(connection: Connection, spec: Spec, purpose: str, *, actor: Actor)
                     "excess": list(report.excess)[:20],
                 },
             )
-    if not report.sound:
+    if not report.sound and (last is None or last.sound):
         incidents.open_incident(
             kind="account",
             title=f"The account {report.account} on {connection.title} is not fit to write",
-            dedupe=f"account:{connection.name}:{purpose}:{probe.pk if last is None or last.sound else 'still'}",
+            dedupe=f"account:{connection.name}:{purpose}:{probe.pk}",
             lifts="Narrow the account in the system, then test the connection again.",
             connection=connection,
             actor=actor,

@@ -9,28 +9,29 @@ is an outcome unknown, a question in front of a person that workers keep trying 
 | present, reads as approved | any | committed |
 | present, reads otherwise | settle time over | outcome unknown, with the differences |
 | absent | was clearly refused | failed, or received again when it was stale |
-| absent | never noted a step | sent now: nothing can have left |
+| absent, or cannot tell | never noted a step | approved again: nothing can have left |
 | absent, twice, settle time over | answer lost, class allows | sent again, as a new attempt; at most three in all |
 | absent, twice, settle time over | answer lost, read-back only | outcome unknown; a person decides |
 | partial, the rest is known | class allows | the rest is sent |
 | unclear | stale on the very first step | received again |
-| unclear | else | outcome unknown |
+| unclear | settle time over | outcome unknown |
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
 from console import access, audit, connections, diff, dispatch
 from console.audit import Actor
-from console.canonical import canonical
+from console.canonical import canonical, digest
 from console.catalogue import spec, transaction_type
-from console.errors import Held
+from console.errors import CountersignError, Held
 from console.failpoints import reach
 from console.lifecycle.frozen import record_from, record_json, snapshot_from, step_from, step_json
 from console.lifecycle.states import locked, move
@@ -45,8 +46,10 @@ from integrations.contract import (
     TransactionType,
 )
 
-LEASE = dt.timedelta(seconds=90)
-UNKNOWN_AFTER = dt.timedelta(minutes=2)
+LEASE = dt.timedelta(seconds=settings.LEASE_SECONDS)
+AGAIN = dt.timedelta(seconds=settings.AGAIN_SECONDS)
+BELL = dt.timedelta(seconds=settings.BELL_SECONDS)
+UNKNOWN_AFTER = dt.timedelta(seconds=settings.UNKNOWN_AFTER_SECONDS)
 """How long an answer may stay lost before it is put in front of a person."""
 MAX_SENDS = 3
 """How often one proposal may be sent in all, where the class allows a resend."""
@@ -55,8 +58,16 @@ ABSENCES = 2
 
 Follow = tuple[Attempt, tuple[Step, ...]] | None
 """An attempt to send now, with its steps; or nothing more to do."""
-
 REFUSALS = (Outcome.REJECTED, Outcome.NEEDS_PERSON, Outcome.OUT_OF_SCOPE)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One look: what was found, where it differs, and when it began, on the database's clock."""
+
+    trace: Trace
+    wrong: tuple[diff.Difference, ...]
+    at: dt.datetime
 
 
 def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> Proposal:
@@ -69,24 +80,21 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
     if taken is None:
         proposal.refresh_from_db()
         return proposal
-    row, attempt = taken
-    type_ = transaction_type(row.transaction_type)
-    adapter = spec(row.connection.name).adapter
-    sought = _sought(attempt, type_, row)
-    base, expected = sought.snapshot.record, sought.expected
+    row, attempt, looked_at = taken
     reach("R1")
     try:
+        type_ = transaction_type(row.transaction_type)
+        adapter = spec(row.connection.name).adapter
+        sought = _sought(attempt, type_, row)
         trace = connections.writer(row.connection.name, type_.name).find(sought)
-    except AdapterError as fault:
+        wrong = _differences(sought, trace)
+    except (AdapterError, CountersignError) as fault:
         connections.drop(row.connection.name)
         return _cannot_tell(row, attempt, fault.text, actor)
     except Exception as fault:  # noqa: BLE001 a bug in an adapter is no proof of anything
         connections.drop(row.connection.name)
         return _cannot_tell(row, attempt, f"the adapter broke off ({type(fault).__name__})", actor)
     reach("R2")
-    wrong = (
-        diff.differences(expected, trace.record, type_.fields, base=base) if trace.record is not None else ()
-    )
     with transaction.atomic():
         current = locked(row)
         if current is None or current.fence != row.fence or current.state != row.state:
@@ -99,35 +107,41 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
             record=record_json(trace.record) if trace.record is not None else None,
             differences=[asdict(one) for one in wrong],
             connection=row.connection.name,
-            at=Now(),
+            at=looked_at,
         )
-        follow = _settle(current, attempt, trace, wrong, adapter, type_, actor)
+        looked = Looked(trace, wrong, looked_at)
+        follow = _settle(current, attempt, looked, adapter, type_, actor)
     if follow is not None:
         return _send_on(follow, actor)
     proposal.refresh_from_db()
     return proposal
 
 
+def _differences(sought: Sought, trace: Trace) -> tuple[diff.Difference, ...]:
+    if trace.record is None:
+        return ()
+    return diff.differences(sought.expected, trace.record, sought.type.fields, base=sought.snapshot.record)
+
+
 def _settle(
     row: Proposal,
     attempt: Attempt,
-    trace: Trace,
-    wrong: tuple[diff.Difference, ...],
+    looked: Looked,
     adapter: Adapter,
     type_: TransactionType,
     actor: Actor,
 ) -> Follow:
     """Follow one line of the table. Returns an attempt to send when the answer is to send (again)."""
+    trace, wrong = looked.trace, looked.wrong
     may_resend = adapter.types[type_.name].effect.may_resend
-    settled = _settled(attempt, adapter)
+    settled = looked.at >= _settles_at(attempt, adapter)
     if trace.seen is Seen.PRESENT and not wrong and trace.record is not None:
         _committed(row, attempt, trace, actor)
         return None
+    if row.state == State.COMMITTING and _nothing_left(attempt) and not _has_our_name(row, trace):
+        return _unsent(row, attempt, actor)
     if trace.seen is Seen.PRESENT:
-        if not settled:
-            return _again(row, adapter)
-        places = ", ".join(one.label for one in wrong[:5])
-        return _unknown(row, attempt, f"The system has it, but not as approved: {places}.", actor)
+        return _otherwise(row, attempt, looked, settled=settled, adapter=adapter, actor=actor)
     if trace.seen is Seen.ABSENT:
         return _absent(row, attempt, may_resend=may_resend, settled=settled, adapter=adapter, actor=actor)
     if trace.seen is Seen.PARTIAL and may_resend and _approved_rest(attempt, trace.remaining):
@@ -136,9 +150,27 @@ def _settle(
         return _unknown(row, attempt, "Some steps happened and the rest did not go through.", actor)
     if _stale_untouched(row, attempt):
         return _received(row, actor)
-    if attempt.outcome == Outcome.IN_DOUBT and not settled and row.state == State.COMMITTING:
+    if not settled and row.state == State.COMMITTING:
         return _again(row, adapter)
     return _unknown(row, attempt, trace.text or "The record is neither as before nor as approved.", actor)
+
+
+def _otherwise(
+    row: Proposal, attempt: Attempt, looked: Looked, *, settled: bool, adapter: Adapter, actor: Actor
+) -> Follow:
+    if not settled:
+        return _again(row, adapter)
+    places = ", ".join(one.label for one in looked.wrong[:5])
+    return _unknown(row, attempt, f"The system has it, but not as approved: {places}.", actor)
+
+
+def _unsent(row: Proposal, attempt: Attempt, actor: Actor) -> Follow:
+    """No byte left for it: what the adapter refused by itself has failed, the rest may be sent yet."""
+    if attempt.outcome in REFUSALS:
+        return _failed(row, attempt, f"It was refused before anything was sent: {attempt.text}", actor)
+    if attempt.outcome == Outcome.STALE:
+        return _received(row, actor)
+    return _free(row, attempt, actor)
 
 
 def _absent(
@@ -148,10 +180,7 @@ def _absent(
     lost_before = Attempt.objects.filter(
         proposal=row, number__lt=attempt.number, outcome__in=[Outcome.IN_DOUBT, Outcome.SENDING]
     ).exists()
-    noted = AttemptNote.objects.filter(attempt__proposal=row).exists()
-    if not noted:
-        if row.state == State.COMMITTING:
-            return _free(row, attempt, actor)
+    if _nothing_left(attempt):
         return _failed(row, attempt, "Nothing was ever sent.", actor)
     if not lost_before and attempt.outcome in REFUSALS:
         return _failed(row, attempt, f"The system refused: {attempt.text}", actor)
@@ -162,8 +191,10 @@ def _absent(
         and row.state == State.COMMITTING
     ):
         return _received(row, actor)
-    if not settled or _absences(attempt) < ABSENCES:
+    if not settled or _absences(attempt, adapter) < ABSENCES:
         return _again(row, adapter)
+    if attempt.outcome == Outcome.ACCEPTED:
+        return _unknown(row, attempt, "The system took it, and does not show it when it should.", actor)
     if attempt.outcome == Outcome.ANSWERED:
         return _unknown(row, attempt, "The system said yes, but does not show it.", actor)
     if not may_resend:
@@ -179,8 +210,8 @@ def _absent(
     )
 
 
-def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt] | None:
-    """Take the lease: with `fence` if it is still ours, else when nobody holds it."""
+def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt, dt.datetime] | None:
+    """Take the lease: with `fence` if it is still ours, else when nobody holds it. The time is the database's."""
     with transaction.atomic():
         row = locked(proposal, skip_locked=True)
         if row is None or row.state not in {State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN}:
@@ -191,6 +222,7 @@ def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt] | N
         attempt = (
             Attempt.objects.filter(proposal=row)
             .select_related("assessment__revision")
+            .annotate(now=Now())
             .order_by("-number")
             .first()
         )
@@ -201,7 +233,7 @@ def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt] | N
             fence=fresh, lease_until=Now() + LEASE, ring_at=Now() + LEASE
         )
         row.fence = fresh
-    return row, attempt
+    return row, attempt, attempt.now
 
 
 def _sought(attempt: Attempt, type_: TransactionType, row: Proposal) -> Sought:
@@ -266,7 +298,7 @@ def _received(row: Proposal, actor: Actor) -> Follow:
         verb="proposal.moved",
         reason="The system refused it as stale: the record moved since it was approved. Nothing was written.",
         lease_until=None,
-        ring_at=Now() + dt.timedelta(seconds=15),
+        ring_at=Now() + BELL,
     )
     dispatch.after_commit("console.tasks.assess", row.pk)
     return None
@@ -274,23 +306,25 @@ def _received(row: Proposal, actor: Actor) -> Follow:
 
 def _free(row: Proposal, attempt: Attempt, actor: Actor) -> Follow:
     """No step was ever noted, so no byte can have left: it is approved, as before."""
+    died = attempt.outcome == Outcome.SENDING
     Attempt.objects.filter(pk=attempt.pk).update(outcome=Outcome.NOT_SENT)
     move(
         row,
         State.APPROVED,
         actor=actor,
         verb="commit.away",
-        reason="The worker ended before anything was sent.",
+        reason="The worker ended before anything was sent." if died else f"Nothing was sent: {attempt.text}",
         lease_until=None,
-        ring_at=Now() + dt.timedelta(seconds=15),
+        ring_at=Now() + AGAIN,
     )
-    dispatch.after_commit("console.tasks.commit", row.pk)
+    if died:
+        dispatch.after_commit("console.tasks.commit", row.pk)
     return None
 
 
 def _unknown(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Follow:
     if row.state == State.OUTCOME_UNKNOWN:
-        later = dt.timedelta(seconds=min(30 * 2 ** min(attempt.read_backs.count(), 7), 3600))
+        later = min(AGAIN * 2 ** min(attempt.read_backs.count(), 8), dt.timedelta(hours=1))
         Proposal.objects.filter(pk=row.pk).update(
             state_reason=why[:500], lease_until=None, ring_at=Now() + later
         )
@@ -303,14 +337,14 @@ def _unknown(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Follow:
         reason=why,
         detail={"attempt": attempt.number, "outcome": attempt.outcome},
         lease_until=None,
-        ring_at=Now() + dt.timedelta(seconds=30),
+        ring_at=Now() + AGAIN,
     )
     return None
 
 
 def _again(row: Proposal, adapter: Adapter) -> Follow:
     """Look again after the settle time, or soon; another worker may do it."""
-    wait = min(max(adapter.settle / 2, dt.timedelta(seconds=2)), dt.timedelta(seconds=30))
+    wait = min(max(adapter.settle / 2, AGAIN / 10), dt.timedelta(seconds=30))
     Proposal.objects.filter(pk=row.pk).update(lease_until=None, ring_at=Now() + wait)
     return None
 
@@ -319,6 +353,10 @@ def _cannot_tell(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Pro
     with transaction.atomic():
         current = locked(row)
         if current is None or current.fence != row.fence or current.state != row.state:
+            row.refresh_from_db()
+            return row
+        if current.state == State.COMMITTING and _nothing_left(attempt):
+            _unsent(current, attempt, actor)
             row.refresh_from_db()
             return row
         ReadBack.objects.create(
@@ -330,7 +368,7 @@ def _cannot_tell(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Pro
         else:
             Proposal.objects.filter(pk=row.pk).update(
                 lease_until=None,
-                ring_at=Now() + dt.timedelta(seconds=10),
+                ring_at=Now() + AGAIN / 2,
                 state_reason=f"Asking the system: {why}"[:500],
             )
     row.refresh_from_db()
@@ -344,7 +382,7 @@ def _next_attempt(
         access.check_may_go_on(row)
     except Held as held:
         Proposal.objects.filter(pk=row.pk).update(
-            lease_until=None, ring_at=Now() + dt.timedelta(seconds=30), state_reason=held.text[:500]
+            lease_until=None, ring_at=Now() + AGAIN, state_reason=held.text[:500]
         )
         return None
     Attempt.objects.filter(pk=last.pk, outcome=Outcome.SENDING).update(outcome=Outcome.IN_DOUBT)
@@ -361,7 +399,7 @@ def _next_attempt(
         adapter=last.adapter,
         account=last.account,
         digest=last.digest,
-        payload_digest=last.payload_digest,
+        payload_digest=digest([step_json(step) for step in steps]),
         steps=[step_json(step) for step in steps],
         stamps=stamps,
         document=last.document,
@@ -395,15 +433,37 @@ def _stale_untouched(row: Proposal, attempt: Attempt) -> bool:
     return row.state == State.COMMITTING and attempt.outcome == Outcome.STALE and attempt.step == 0 and alone
 
 
-def _settled(attempt: Attempt, adapter: Adapter) -> bool:
-    """By the database's clock: the settle time is over since the last byte may have left."""
+def sent_before(attempt: Attempt) -> bool:
+    """Whether another attempt of the same proposal may have sent something."""
+    return (
+        AttemptNote.objects.filter(attempt__proposal=attempt.proposal_id)
+        .exclude(attempt=attempt)
+        .exclude(attempt__outcome=Outcome.NOT_SENT)
+        .exists()
+    )
+
+
+def _nothing_left(attempt: Attempt) -> bool:
+    """Whether our own notes prove that no byte left for this proposal: there is none of an attempt that sent."""
+    noted = AttemptNote.objects.filter(attempt__proposal=attempt.proposal_id)
+    return not noted.exclude(attempt__outcome=Outcome.NOT_SENT).exists()
+
+
+def _has_our_name(row: Proposal, trace: Trace) -> bool:
+    """Whether a document of a create is there already. We never sent it, so our database is older than the system."""
+    return not row.target and trace.seen is not Seen.ABSENT
+
+
+def _settles_at(attempt: Attempt, adapter: Adapter) -> dt.datetime:
+    """From when on a look counts as proof: the settle time after the last byte may have left, by the database."""
     last = AttemptNote.objects.filter(attempt__proposal=attempt.proposal_id).order_by("-id").first()
-    since = last.at if last is not None else attempt.started_at
-    return Attempt.objects.filter(pk=attempt.pk).annotate(now=Now()).get().now >= since + adapter.settle
+    return (last.at if last is not None else attempt.started_at) + adapter.settle
 
 
-def _absences(attempt: Attempt) -> int:
-    return ReadBack.objects.filter(attempt=attempt, seen=Seen.ABSENT.value).count()
+def _absences(attempt: Attempt, adapter: Adapter) -> int:
+    return ReadBack.objects.filter(
+        attempt=attempt, seen=Seen.ABSENT.value, at__gte=_settles_at(attempt, adapter)
+    ).count()
 
 
 def _sends(row: Proposal) -> int:

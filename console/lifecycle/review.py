@@ -20,11 +20,12 @@ from console.canonical import canonical, text_digest
 from console.catalogue import transaction_type
 from console.checks.shape import validated
 from console.errors import Conflict, Denied, Missing, Refused
+from console.failpoints import reach
 from console.findings import Finding, Level, Verdict
 from console.lifecycle import limits
 from console.lifecycle.frozen import facts_from
 from console.lifecycle.states import locked, move, moved_on
-from console.lifecycle.submit import BELL
+from console.lifecycle.submit import BELL, check_carried
 from console.models import Answer, Assessment, Claim, Decision, Proposal, Reason, Revision, State
 
 MEANINGS = {
@@ -71,6 +72,7 @@ def approve(
                     ring_at=Now() + BELL,
                 )
                 dispatch.after_commit("console.tasks.commit", row.pk)
+                reach("S0")
             else:
                 audit.record(
                     "proposal.agree",
@@ -180,7 +182,10 @@ def amend(
     not be amended, with every fault at once; else as `approve` does.
     """
     type_ = transaction_type(proposal.transaction_type)
-    text = canonical(dict(payload))
+    try:
+        text = canonical(dict(payload))
+    except ValueError as error:
+        raise Refused(str(error), code="not_canonical") from None
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
         before = Revision.objects.get(proposal=row, number=row.revision)
@@ -192,6 +197,7 @@ def amend(
             )
         if faults := _not_amendable(type_, old.model_dump(mode="json"), parsed.model_dump(mode="json")):
             raise Refused("these fields may not be amended", findings=faults, code="not_amendable")
+        check_carried(type_, row.connection.name, parsed)
         _decide(row, assessment, by, Answer.AMEND, note=note, dwell_ms=dwell_ms)
         revision = Revision.objects.create(
             proposal=row,
@@ -332,6 +338,8 @@ def _for_decision(proposal: Proposal, by: User, seen: str) -> tuple[Proposal, As
         raise Denied(why)
     if row.state != State.IN_REVIEW:
         raise moved_on(row)
+    if not Proposal.objects.filter(pk=row.pk, expires_at__gt=Now()).exists():
+        raise Conflict(f"{row.ref} has expired; nobody decided in time", code="expired")
     assessment = current(row)
     if assessment is None or assessment.digest != seen:
         raise Conflict(

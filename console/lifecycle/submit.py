@@ -9,6 +9,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from pydantic import Field, StringConstraints
@@ -33,7 +34,7 @@ from console.models import (
 )
 from integrations.contract import Closed, Finding, Level, TransactionType
 
-BELL = dt.timedelta(seconds=15)
+BELL = dt.timedelta(seconds=settings.BELL_SECONDS)
 """How long a bell may stay unheard before the sweep rings again."""
 
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[0-9A-HJKMNP-TV-Z]{12}$")]
@@ -104,7 +105,7 @@ def read_envelope(version: AgentVersion, raw: bytes) -> Parsed:
     grant = access.granted(version, Grant.TYPE, type_.name, envelope.connection or "")
     text = _canonical_payload(envelope.payload)
     payload = validated(type_.payload, text, "payload")
-    _check_carried(type_, grant.connection.name, payload)
+    check_carried(type_, grant.connection.name, payload)
     readings = _own_readings(version, envelope.readings)
     reverses = _reversed(version, envelope.reverses)
     return Parsed(envelope, type_, grant, payload, text, readings, reverses)
@@ -155,7 +156,7 @@ def revise(proposal: Proposal, version: AgentVersion, *, raw: bytes, actor: Acto
     access.granted(version, Grant.TYPE, type_.name, proposal.connection.name)
     text = _canonical_payload(envelope.payload)
     payload = validated(type_.payload, text, "payload")
-    _check_carried(type_, proposal.connection.name, payload)
+    check_carried(type_, proposal.connection.name, payload)
     if (type_.target(payload) or "") != proposal.target:
         raise Refused(
             f"a revision stays on its target {proposal.target or '(a new document)'}; propose anew for another",
@@ -307,7 +308,8 @@ def _canonical_payload(payload: dict[str, Any]) -> str:
         raise Refused(str(error), code="not_canonical") from None
 
 
-def _check_carried(type_: TransactionType, connection_name: str, payload: Any) -> None:
+def check_carried(type_: TransactionType, connection_name: str, payload: Any) -> None:
+    """Return if the connection can carry every field of this payload; Refused with every field it cannot."""
     carried = spec(connection_name).adapter.types.get(type_.name)
     if carried is None:
         raise Refused(f"connection {connection_name} does not carry {type_.name}", code="unsupported")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -15,7 +16,7 @@ from console.lifecycle.states import locked, move
 from console.models import IdempotencyKey, Proposal, State
 
 BATCH = 500
-REST = dt.timedelta(seconds=15)
+REST = dt.timedelta(seconds=settings.BELL_SECONDS)
 KEEP_KEYS = dt.timedelta(days=30)
 
 BELLS: Mapping[State, str] = {
@@ -46,7 +47,9 @@ def _ring() -> int:
         Proposal.objects.filter(pk__in=[pk for pk, _ in due]).update(ring_at=Now() + REST)
     rung = 0
     for pk, state in due:
-        rung += dispatch.ring(BELLS[State(state)], pk)
+        if not dispatch.ring(BELLS[State(state)], pk):
+            break  # the broker is away; each try would wait for it again
+        rung += 1
     return rung
 
 

@@ -54,6 +54,8 @@ def confirm(widening: Widening, *, by: User, actor: Actor) -> Widening:
     access.require(by, access.CONFIRMS, "confirm a change")
     if widening.asked_by_id == by.pk:
         raise Denied("you asked for this yourself; a second person has to confirm it")
+    if widening.kind == "roles" and widening.change["user"] == by.pk:
+        raise Denied("this is about your own roles; somebody else has to confirm it")
     with transaction.atomic():
         _decide(widening, by, confirmed=True)
         KINDS[widening.kind](widening.change, actor)
