@@ -244,17 +244,23 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "EXCEPTION_HANDLER": "console.api.problems.answer",
+    "URL_FORMAT_OVERRIDE": None,  # ?format= belongs to `tools`
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Countersign",
     "DESCRIPTION": "The agents' door: read through it, propose through it, follow what became of it.",
     "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v[0-9]+",
+    "POSTPROCESSING_HOOKS": [],  # the models of console.api.envelope name their parts themselves
 }
 
 # The corridor's patience, in seconds of the database's clock. Tests shorten it.
 
-LEASE_SECONDS = environment.number("LEASE_SECONDS", 90)  # longer than every adapter's own timeout for one step
+LEASE_SECONDS = environment.number(
+    "LEASE_SECONDS", 90
+)  # longer than every adapter's own timeout for one step
 BELL_SECONDS = environment.number("BELL_SECONDS", 15)  # a bell unheard for so long is rung again
 AGAIN_SECONDS = environment.number("AGAIN_SECONDS", 20)  # a system is away, or something is held
 UNKNOWN_AFTER_SECONDS = environment.number("UNKNOWN_AFTER_SECONDS", 120)  # then a lost answer is a person's

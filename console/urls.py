@@ -2,6 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from console import monitoring
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("console.api.urls")),
+    path("live", monitoring.live, name="live"),
+    path("ready", monitoring.ready, name="ready"),
+    path("metrics", monitoring.metrics, name="metrics"),
     path("", include("console.web.urls")),
 ]

@@ -1,0 +1,1 @@
+"""The agents' door: who calls, how often, what they may see, read and propose. It decides nothing."""

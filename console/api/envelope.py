@@ -1,0 +1,314 @@
+"""The forms of the door's answers. What stands here is what OpenAPI says and what is sent: one source for both.
+
+Fields may be added; none is renamed, removed or given another meaning within a version of the door. Times are
+ISO 8601 in UTC; money and quantities are decimals in text.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from console.models import Answer, Outcome, Reason, State
+
+Ref = str
+Json = dict[str, Any]
+StateName = Literal[tuple(State.values)]  # type: ignore[valid-type]
+AnswerName = Literal[tuple(Answer.values)]  # type: ignore[valid-type]
+ReasonCode = Literal[("", *Reason.values)]  # type: ignore[valid-type]
+OutcomeName = Literal[tuple(Outcome.values)]  # type: ignore[valid-type]
+
+
+class Shape(BaseModel):
+    """The form of everything this door answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fault(Shape):
+    """One thing that was not right, and what would be."""
+
+    id: str = Field(description="Stable name of the message, `check.message`.")
+    level: Literal["info", "warning", "error"]
+    field: str = Field(description="Path into what was sent; empty for the whole.")
+    text: str
+    hint: str = Field(description="What would be right.")
+
+
+class Problem(Shape):
+    """An error (RFC 9457)."""
+
+    type: str = Field(description="Address of the problem's description, relative to the console.")
+    title: str
+    status: int
+    detail: str = Field(description="What was wrong here, and what would be right.")
+    code: str = Field(description="Stable name of the problem, for programs.")
+    errors: list[Fault] = Field(description="Every fault at once, where there are several.")
+    request_id: str = Field(description="Our name for this call; quote it when you ask for help.")
+
+
+class ProblemType(Shape):
+    """The description of a kind of problem."""
+
+    type: str
+    code: str
+    title: str
+    status: int
+    retry_after: int | None = Field(description="Seconds after which it is worth trying again, if it is.")
+
+
+class Way(Shape):
+    """A connection that a tool or type may be used on."""
+
+    name: str
+    title: str
+    system: str
+    autonomy: str = Field(description="off, shadow, propose or sampled; what it means is in `autonomies`.")
+    effect: str | None = Field(
+        description="What the system gives against doing a thing twice; null for reads."
+    )
+    unsupported: list[str] = Field(description="Payload paths that this connection cannot carry.")
+    note: str = Field(description="What to know about this type on this connection.")
+
+
+class Call(Shape):
+    """How to call it over HTTP. `body` is an example that is right in form."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Json
+
+
+class ToolCard(Shape):
+    """A read tool that this agent version may use."""
+
+    name: str
+    version: int
+    title: str
+    summary: str
+    connections: list[Way]
+    arguments: Json = Field(description="JSON Schema of `arguments`.")
+    answer: Json = Field(description="JSON Schema of `value` in the answer.")
+    sample: Json = Field(description="Arguments that are right in form.")
+    sample_answer: Json
+    call: Call
+
+
+class TypeCard(Shape):
+    """A transaction type that this agent version may propose."""
+
+    name: str
+    version: int
+    title: str
+    summary: str
+    record: str
+    connections: list[Way]
+    payload: Json = Field(description="JSON Schema of `payload`.")
+    sample: Json = Field(description="A payload that is right in form.")
+    call: Call
+
+
+class Tools(Shape):
+    """Everything this agent version may read and propose."""
+
+    agent: str
+    version: str
+    how: list[str] = Field(description="How to work here, in sentences.")
+    autonomies: dict[str, str]
+    read_tools: list[ToolCard]
+    transaction_types: list[TypeCard]
+
+
+class FunctionBody(Shape):
+    """One function, as language models are told of it."""
+
+    name: str
+    description: str
+    parameters: Json
+
+
+class Function(Shape):
+    """One entry of a function-calling list."""
+
+    type: Literal["function"]
+    function: FunctionBody
+
+
+class FunctionCall(Shape):
+    """What to send when the model calls a function: put its arguments at `arguments_at` of the body."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    arguments_at: Literal["", "arguments"]
+
+
+class Functions(Shape):
+    """The same tools as a function-calling list, and how to carry each call out."""
+
+    functions: list[Function]
+    calls: dict[str, FunctionCall]
+
+
+class ToolsAnswer(RootModel[Tools | Functions]):
+    """What `tools` answers: cards, or with `?format=functions` a list for function calling."""
+
+
+class ReadingAnswer(Shape):
+    """The answer of a read tool."""
+
+    reading: Ref = Field(description="Cite it in `readings` when a proposal rests on it.")
+    tool: str
+    tool_version: int
+    connection: str
+    value: Json
+    as_of: dt.datetime
+    source: str
+    quality: Literal["good", "stale", "uncertain"]
+    latency_ms: int
+
+
+class Received(Shape):
+    """A proposal is stored. What becomes of it is at `url`."""
+
+    ref: Ref
+    state: Literal["received"]
+    transaction_type: str
+    connection: str
+    url: str
+
+
+class Amount(Shape):
+    """Money."""
+
+    amount: str
+    currency: str
+
+
+class ProposalCard(Shape):
+    """A proposal in a list."""
+
+    ref: Ref
+    state: StateName
+    state_since: dt.datetime
+    state_reason: str = Field(description="Why it is where it is, when that is not plain from the state.")
+    final: bool = Field(description="Whether nothing will happen to it any more.")
+    transaction_type: str
+    type_version: int
+    connection: str
+    autonomy: str
+    target: str
+    label: str
+    risk: Literal["low", "medium", "high"]
+    value: Amount | None
+    due: dt.date | None
+    revision: int
+    version: str = Field(description="The version of your agent that proposed it.")
+    submitted_at: dt.datetime
+    expires_at: dt.datetime
+    reverses: Ref | None
+    url: str
+
+
+class Page(Shape):
+    """Some of your proposals, the newest first."""
+
+    proposals: list[ProposalCard]
+    next: str | None = Field(description="Address of the next page; null on the last.")
+
+
+class RevisionView(Shape):
+    """One version of the payload."""
+
+    number: int
+    payload: Json
+    digest: str = Field(description="SHA-256 over the canonical form (RFC 8785) of the payload, in hex.")
+    rationale: str
+    by: Literal["agent", "reviewer"]
+    created_at: dt.datetime
+    readings: list[Ref]
+
+
+class VerdictView(Shape):
+    """Where one requirement stands."""
+
+    requirement: str
+    status: Literal["satisfied", "not_applicable", "unsatisfied", "error"]
+    text: str
+    who: str = Field(description="Who can satisfy it.")
+
+
+class AssessmentView(Shape):
+    """What the machine saw, of the newest revision that was looked at."""
+
+    number: int
+    revision: int
+    digest: str = Field(description="What people decide on and what is sent: one digest.")
+    as_of: dt.datetime
+    findings: list[Fault]
+    requirements: list[VerdictView]
+
+
+class DecisionView(Shape):
+    """One person's answer. Who it was is not the agent's business; the auditor sees it."""
+
+    answer: AnswerName
+    reason: ReasonCode
+    note: str
+    role: str
+    assessment: int
+    at: dt.datetime
+
+
+class AttemptView(Shape):
+    """One try to commit."""
+
+    number: int
+    outcome: OutcomeName
+    text: str
+    started_at: dt.datetime
+    answered_at: dt.datetime | None
+
+
+class OutcomeView(Shape):
+    """What came of it in the system, once something was sent."""
+
+    committed: bool | None = Field(description="Null while nobody knows.")
+    document: str = Field(description="The system's own key of the document, when it told one.")
+    label: str
+    attempts: list[AttemptView]
+
+
+class ProposalView(ProposalCard):
+    """A proposal with everything its agent may know."""
+
+    held: str = Field(
+        description="Why it is held where it is (a kill switch, a freeze); empty when it is not."
+    )
+    revisions: list[RevisionView]
+    assessment: AssessmentView | None
+    decisions: list[DecisionView]
+    outcome: OutcomeView | None
+
+
+class Against(Shape):
+    """The stored snapshot that was judged against."""
+
+    target: str
+    label: str
+    as_of: dt.datetime
+    age_seconds: int
+    source: str
+
+
+class Validation(Shape):
+    """What the judges say so far. The record is read anew before anybody is asked."""
+
+    sound: bool = Field(description="Whether nothing found so far would refuse it.")
+    findings: list[Fault]
+    requirements: list[VerdictView]
+    against: Against | None = Field(description="Null when only the form could be judged.")
+    text: str

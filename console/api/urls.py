@@ -1,0 +1,26 @@
+"""The addresses of the agents' door, under `/api/v1/`. What is nobody's answers with a problem too."""
+
+from django.urls import path, re_path
+from drf_spectacular.utils import extend_schema
+
+from console.api import views
+from console.api.describe import schema
+from console.api.door import open_door
+from console.api.problems import not_found
+
+app_name = "api"
+
+nobodys = extend_schema(exclude=True)(open_door("GET", "POST", "PUT", "PATCH", "DELETE")(not_found))
+
+urlpatterns = [
+    path("schema", schema, name="schema"),
+    path("problems/<str:code>", views.problem_type, name="problem"),
+    path("tools", views.list_tools, name="tools"),
+    path("reads/<str:tool>", views.read_tool, name="read"),
+    path("proposals", views.list_or_submit, name="proposals"),
+    path("proposals/validate", views.judge, name="validate"),
+    path("proposals/<str:ref>", views.show, name="proposal"),
+    path("proposals/<str:ref>/withdraw", views.withdraw, name="withdraw"),
+    path("proposals/<str:ref>/revisions", views.revise, name="revisions"),
+    re_path(r"^.*$", nobodys, name="nobodys"),
+]

@@ -1,0 +1,204 @@
+"""The addresses of the agents' door. Each loads, calls one verb and answers; nothing is decided here.
+
+Only submitting takes an `Idempotency-Key`. Withdrawing and revising are safe to repeat as they are: the second
+call finds the proposal moved on (409), and its body says to what.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from django.http import HttpResponse
+from pydantic import Field, StringConstraints
+from rest_framework.request import Request
+
+from console.api import proposals, wait
+from console.api.describe import described
+from console.api.door import door, open_door
+from console.api.envelope import (
+    Page,
+    ProblemType,
+    ProposalView,
+    ReadingAnswer,
+    Received,
+    ToolsAnswer,
+    Validation,
+)
+from console.api.problems import AGAIN, PROBLEMS
+from console.api.request import actor_of, answered, body_of, key_of
+from console.api.tools import functions, tools
+from console.checks.shape import parse, validated
+from console.errors import Missing, Refused
+from console.lifecycle import submit, validate
+from console.reads import read
+from integrations.contract import Closed
+
+KEY = re.compile(r"^[\x21-\x7e]{1,128}$")
+
+
+class Withdrawal(Closed):
+    """Why the agent takes a proposal back."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)] = Field(
+        description="Why, in plain words. People read it."
+    )
+
+
+class Shown(Closed):
+    """How `tools` is to be shown."""
+
+    format: Annotated[str, StringConstraints(pattern="^(cards|functions)$")] = Field(
+        default="cards", description="`functions` gives a list for function calling."
+    )
+
+
+@described("List what you may read and propose", {200: ToolsAnswer}, query=Shown)
+@door("GET")
+def list_tools(request: Request) -> HttpResponse:
+    """Every read tool and transaction type of your version, with schemas and samples."""
+    shown = proposals.query(Shown, request.query_params)
+    found = tools(key_of(request).version)
+    return answered(request, functions(found) if shown.format == "functions" else found)
+
+
+@described(
+    "Read from a system",
+    {200: ReadingAnswer},
+    body=read.Envelope,
+    problems=(400, 404, 409, 413, 415, 422, 502, 503, 504),
+)
+@door("POST")
+def read_tool(request: Request, tool: str) -> HttpResponse:
+    """Call a read tool. The answer is recorded under a reference that a proposal can cite."""
+    made = read.read(key_of(request).version, tool, raw=body_of(request), actor=actor_of(request))
+    return answered(
+        request,
+        ReadingAnswer(
+            reading=made.ref,
+            tool=made.tool.name,
+            tool_version=made.tool.version,
+            connection=made.connection.name,
+            value=dict(made.answer.value),
+            as_of=made.answer.as_of,
+            source=made.answer.source,
+            quality=made.answer.quality.value,
+            latency_ms=made.latency_ms,
+        ),
+    )
+
+
+@described(
+    "Propose",
+    {202: Received},
+    body=submit.Envelope,
+    method="POST",
+    idempotent=True,
+    problems=(400, 409, 411, 413, 415, 422),
+)
+@described("List your proposals", {200: Page}, query=proposals.Filters, method="GET", problems=(400,))
+@door("GET", "POST")
+def list_or_submit(request: Request) -> HttpResponse:
+    """The newest first; or propose one transaction."""
+    version = key_of(request).version
+    if request.method != "POST":
+        return answered(
+            request, proposals.page(version, proposals.query(proposals.Filters, request.query_params))
+        )
+    key = _idempotency_key(request)
+    made = submit.submit(version, raw=body_of(request), key=key, actor=actor_of(request))
+    body = Received(
+        ref=made.proposal.ref,
+        state="received",
+        transaction_type=made.proposal.transaction_type,
+        connection=made.proposal.connection.name,
+        url=f"{proposals.ADDRESS}/{made.proposal.ref}",
+    )
+    headers = {"Location": body.url} | ({"Idempotent_Replayed": "true"} if made.replayed else {})
+    return answered(request, body, 202, **headers)
+
+
+@described(
+    "Judge without storing", {200: Validation}, body=submit.Envelope, problems=(400, 409, 411, 413, 415, 422)
+)
+@door("POST")
+def judge(request: Request) -> HttpResponse:
+    """What would be found, against the newest stored snapshot. Asks no system and stores nothing."""
+    raw = body_of(request)
+    parse(raw)
+    return answered(request, proposals.validation(validate.validate(key_of(request).version, raw=raw)))
+
+
+@described("Follow a proposal", {200: ProposalView}, query=proposals.Follow, waits=True, problems=(400, 404))
+@door("GET")
+def show(request: Request, ref: str) -> HttpResponse:
+    """What became of it. With `Prefer: wait=N` the answer waits until it leaves `state`, N seconds at most."""
+    follow = proposals.query(proposals.Follow, request.query_params)
+    version = key_of(request).version
+    proposal = proposals.own(version, ref)
+    seconds = wait.asked(request.headers.get("Prefer", ""))
+    applied = seconds > 0 and wait.for_change(proposal, follow.state, seconds)
+    body = proposals.view(proposals.own(version, ref) if applied else proposal)
+    return answered(request, body, **({"Preference_Applied": f"wait={seconds}"} if applied else {}))
+
+
+@described("Withdraw", {200: ProposalView}, body=Withdrawal, problems=(400, 404, 409, 411, 413, 415, 422))
+@door("POST")
+def withdraw(request: Request, ref: str) -> HttpResponse:
+    """Take it back while nothing was sent."""
+    version = key_of(request).version
+    raw = body_of(request)
+    parse(raw)
+    given = validated(Withdrawal, raw.decode())
+    proposal = proposals.own(version, ref)
+    submit.withdraw(proposal, version, reason=given.reason, actor=actor_of(request))
+    return answered(request, proposals.view(proposals.own(version, ref)))
+
+
+@described(
+    "Send a new revision",
+    {202: ProposalView},
+    body=submit.RevisionEnvelope,
+    problems=(400, 404, 409, 411, 413, 415, 422),
+)
+@door("POST")
+def revise(request: Request, ref: str) -> HttpResponse:
+    """A new payload after changes were requested. It is received and assessed again."""
+    version = key_of(request).version
+    proposal = proposals.own(version, ref)
+    submit.revise(proposal, version, raw=body_of(request), actor=actor_of(request))
+    body = proposals.view(proposals.own(version, ref))
+    return answered(request, body, 202, Location=body.url)
+
+
+@described("What a problem means", {200: ProblemType}, open_to_all=True, problems=(404,))
+@open_door("GET")
+def problem_type(request: Request, code: str) -> HttpResponse:
+    """The description of a kind of problem: where `type` of every error points."""
+    if code not in PROBLEMS:
+        raise Missing("there is no problem of this name")
+    status, title = PROBLEMS[code]
+    return answered(
+        request,
+        ProblemType(
+            type=f"/api/v1/problems/{code}",
+            code=code,
+            title=title,
+            status=status,
+            retry_after=AGAIN.get(code),
+        ),
+    )
+
+
+def _idempotency_key(request: Request) -> str:
+    given = request.headers.get("Idempotency-Key", "").strip()
+    if not given:
+        raise Refused(
+            "send an Idempotency-Key: a name of your own for this proposal, the same when you repeat the call",
+            code="key_missing",
+        )
+    # The IETF draft writes it as a structured string, in quotes; most clients send it bare.
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not KEY.match(key):
+        raise Refused("an Idempotency-Key is 1 to 128 visible ASCII characters", code="key_invalid")
+    return key

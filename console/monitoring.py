@@ -1,0 +1,190 @@
+"""Is it alive, is it ready, how is it going: for supervisors of processes, load balancers and Prometheus.
+
+All figures come from the database, so that every web process tells the same. `metrics` answers the machine itself,
+and others with METRICS_TOKEN as a bearer token; behind a proxy on the same machine, only with the token.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from console import environment
+from console.models import LIVE, Connection
+
+log = logging.getLogger(__name__)
+
+BROKER_SECONDS = 1
+NEWEST_READINGS = 1000
+"""Latencies are told of so many of the newest readings."""
+
+_migrated: list[bool] = []
+
+
+@require_safe
+def live(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 every view has one
+    """The process answers. Asks nothing and nobody."""
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+@require_safe
+def ready(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 the same
+    """200 when this process can do its work, else 503 with what is missing. A system that is away is only told."""
+    database = _database()
+    parts: dict[str, Any] = {
+        "database": database,
+        "migrations": _migrations() if database == "ok" else "unknown",
+        "broker": _broker(),
+    }
+    good = all(part == "ok" for part in parts.values())
+    connections = _connections() if database == "ok" else {}
+    return JsonResponse(
+        {"ready": good, **parts, "connections": connections},
+        status=200 if good else 503,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Figures in Prometheus' text form."""
+    if not _may_see_metrics(request):
+        return HttpResponse("Ask from this machine, or send METRICS_TOKEN as a bearer token.\n", status=403)
+    registry = CollectorRegistry()
+    registry.register(_Figures())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        log.warning("not ready: the database is away (%s)", type(error).__name__)
+        return "away"
+    return "ok"
+
+
+def _migrations() -> str:
+    if not _migrated:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return "missing: run `manage.py migrate`"
+        _migrated.append(True)  # what is applied stays applied as long as this process lives
+    return "ok"
+
+
+def _broker() -> str:
+    if not settings.REDIS_URL:
+        return "not configured: set REDIS_URL"
+    try:
+        with redis.Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=BROKER_SECONDS, socket_timeout=BROKER_SECONDS
+        ) as broker:
+            broker.ping()
+    except redis.RedisError as error:
+        log.warning("not ready: the broker is away (%s)", type(error).__name__)
+        return "away"
+    return "ok"
+
+
+def _connections() -> dict[str, dict[str, Any]]:
+    return {
+        one.name: {
+            "enabled": one.enabled,
+            "last_ok_at": one.last_ok_at,
+            "failing": one.last_error_at is not None
+            and (one.last_ok_at is None or one.last_error_at > one.last_ok_at),
+        }
+        for one in Connection.objects.order_by("name")
+    }
+
+
+def _may_see_metrics(request: HttpRequest) -> bool:
+    token = environment.text("METRICS_TOKEN")
+    given = request.headers.get("Authorization", "").partition(" ")[2].strip()
+    if token and hmac.compare_digest(token.encode(), given.encode()):
+        return True
+    forwarded = {"X-Forwarded-For", "X-Real-IP", "Forwarded"} & set(request.headers)
+    if forwarded or settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        return False
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+class _Figures(Collector):
+    """One look at the database, as metrics."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Proposals that are not finished, attempts and readings."""
+        proposals = GaugeMetricFamily(
+            "countersign_proposals", "Proposals that are not final, by state.", labels=["state"]
+        )
+        waiting = GaugeMetricFamily(
+            "countersign_oldest_seconds", "How long the oldest proposal is in its state.", labels=["state"]
+        )
+        found = {
+            state: (number, age)
+            for state, number, age in _rows(
+                "SELECT state, count(*), extract(epoch FROM now() - min(state_since))::float8"
+                " FROM console_proposal WHERE state = ANY(%s) GROUP BY state",
+                [[state.value for state in LIVE]],
+            )
+        }
+        for state in LIVE:
+            number, age = found.get(state.value, (0, 0.0))
+            proposals.add_metric([state.value], number)
+            waiting.add_metric([state.value], age)
+        yield proposals
+        yield waiting
+        attempts = GaugeMetricFamily(
+            "countersign_attempts", "Attempts to commit, by outcome.", labels=["outcome"]
+        )
+        for outcome, number in _rows("SELECT outcome, count(*) FROM console_attempt GROUP BY outcome"):
+            attempts.add_metric([outcome], number)
+        yield attempts
+        latency = GaugeMetricFamily(
+            "countersign_read_seconds",
+            f"Time of the newest {NEWEST_READINGS} readings, by tool.",
+            labels=["tool", "quantile"],
+        )
+        outcomes = GaugeMetricFamily(
+            "countersign_readings", f"The newest {NEWEST_READINGS} readings, by outcome.", labels=["outcome"]
+        )
+        newest = "(SELECT tool, outcome, latency_ms FROM console_reading ORDER BY id DESC LIMIT %s) AS newest"
+        for tool, half, most in _rows(
+            "SELECT tool, percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms),"
+            f" percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FROM {newest} GROUP BY tool",  # noqa: S608 our own text
+            [NEWEST_READINGS],
+        ):
+            latency.add_metric([tool, "0.5"], half / 1000)
+            latency.add_metric([tool, "0.95"], most / 1000)
+        for outcome, number in _rows(
+            f"SELECT outcome, count(*) FROM {newest} GROUP BY outcome",  # noqa: S608 the same
+            [NEWEST_READINGS],
+        ):
+            outcomes.add_metric([outcome], number)
+        yield latency
+        yield outcomes
+
+
+def _rows(statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values or [])
+        return list(cursor.fetchall())

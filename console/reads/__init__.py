@@ -1,0 +1,1 @@
+"""The read corridor: authorise, call, stamp, record. The only place where a request waits for a system."""
