@@ -258,9 +258,7 @@ SPECTACULAR_SETTINGS = {
 
 # The corridor's patience, in seconds of the database's clock. Tests shorten it.
 
-LEASE_SECONDS = environment.number(
-    "LEASE_SECONDS", 90
-)  # longer than every adapter's own timeout for one step
+LEASE_SECONDS = environment.number("LEASE_SECONDS", 90)  # longer than any adapter takes for one step
 BELL_SECONDS = environment.number("BELL_SECONDS", 15)  # a bell unheard for so long is rung again
 AGAIN_SECONDS = environment.number("AGAIN_SECONDS", 20)  # a system is away, or something is held
 UNKNOWN_AFTER_SECONDS = environment.number("UNKNOWN_AFTER_SECONDS", 120)  # then a lost answer is a person's
