@@ -208,7 +208,7 @@ class Plant:
             before, after = rule(self, body, account)
             name = f"{after['kind']} {after['key']}"
             if headers.get("rehearse") or fault == "ignored":
-                return _answer(name, after)
+                return _answer(name, {**after, "stamp": self.next_stamp()})
             if fault == "partial_effect":
                 after = _only_part(after, before, keep)
             after |= {

@@ -316,8 +316,9 @@ def a_snapshot_is_in_the_types_own_words(subject: Subject, type_name: str) -> No
     assert snapshot.target == (type_.target(commit.payload) or "")
     assert snapshot.as_of.utcoffset() == dt.timedelta(0)
     assert snapshot.label
-    assert snapshot.stamps
-    assert all(isinstance(s, str) and s for pair in snapshot.stamps.items() for s in pair)
+    assert snapshot.stamps or not snapshot.target
+    assert all(name and stamp for name, stamp in snapshot.stamps.items())
+    assert_plain_json(dict(snapshot.stamps))
 
 
 def its_rules_can_judge_the_snapshot(subject: Subject, type_name: str) -> None:
