@@ -14,7 +14,11 @@ class Arguments(Closed):
 
     product: Key | None = Field(default=None, description="Key of the product, as other read tools give it.")
     code: str | None = Field(
-        default=None, min_length=1, max_length=64, description="Code of the product, such as RM-OAK-40."
+        default=None,
+        min_length=1,
+        max_length=64,
+        pattern=r"^[^\x00-\x1f\x7f]+$",
+        description="Code of the product, such as RM-OAK-40.",
     )
 
     @model_validator(mode="after")

@@ -46,7 +46,12 @@ from integrations.contract import (
 )
 from integrations.transaction_types import shared_rules as judge
 
-Note = Annotated[str, pydantic.StringConstraints(strip_whitespace=True, max_length=500)]
+Note = Annotated[
+    str,
+    pydantic.StringConstraints(
+        strip_whitespace=True, max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+    ),
+]
 
 
 class Line(Closed):
