@@ -10,6 +10,8 @@ The receipt is a C2SP tlog-proof: the entry as it was hashed, the number of its 
 to the root (RFC 9162), and a signed checkpoint. Ed25519 as in RFC 8032.
 """
 
+from __future__ import annotations
+
 import base64
 import datetime
 import hashlib
@@ -17,6 +19,7 @@ import json
 import sys
 from pathlib import Path
 
+Point = tuple  # extended coordinates x, y, z, t
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
@@ -27,7 +30,7 @@ class Wrong(Exception):
     """The receipt proves nothing; the text says why."""
 
 
-def decompress(raw):
+def decompress(raw: bytes) -> Point:
     y = int.from_bytes(raw, "little")
     odd, y = y >> 255, y & (1 << 255) - 1
     if y >= P:
@@ -42,7 +45,7 @@ def decompress(raw):
     return x, y, 1, x * y % P
 
 
-def add(one, two):
+def add(one: Point, two: Point) -> Point:
     a = (one[1] - one[0]) * (two[1] - two[0]) % P
     b = (one[1] + one[0]) * (two[1] + two[0]) % P
     c, d = 2 * one[3] * two[3] * D % P, 2 * one[2] * two[2] % P
@@ -50,7 +53,7 @@ def add(one, two):
     return e * f % P, g * h % P, f * g % P, e * h % P
 
 
-def times(number, point):
+def times(number: int, point: Point) -> Point:
     total = (0, 1, 1, 0)
     while number:
         if number & 1:
@@ -62,7 +65,7 @@ def times(number, point):
 BASE = decompress((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 
-def signed(public, message, signature):
+def signed(public: bytes, message: bytes, signature: bytes) -> bool:
     if len(signature) != 64 or len(public) != 32:
         return False
     scalar = int.from_bytes(signature[32:], "little")
@@ -71,10 +74,12 @@ def signed(public, message, signature):
     told = hashlib.sha512(signature[:32] + public + message).digest()
     left = times(scalar, BASE)
     right = add(decompress(signature[:32]), times(int.from_bytes(told, "little") % ORDER, decompress(public)))
-    return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (left[1] * right[2] - right[1] * left[2]) % P == 0
+    return (left[0] * right[2] - right[0] * left[2]) % P == 0 and (
+        left[1] * right[2] - right[1] * left[2]
+    ) % P == 0
 
 
-def head_of(note, key):
+def head_of(note: str, key: str) -> tuple[int, bytes]:
     """Size and root of a checkpoint that the key signed."""
     name, number, value = key.strip().split("+", 2)
     public = base64.b64decode(value, validate=True)
@@ -92,15 +97,19 @@ def head_of(note, key):
     raise Wrong("the checkpoint is not signed by this key")
 
 
-def node(left, right):
+def node(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def verify(receipt, key):
+def verify(receipt: str, key: str) -> dict[str, object]:
     """The entry, its number and the size of the log, if the receipt is right; Wrong or ValueError if not."""
     proof, _, note = receipt.partition("\n\n")
     lines = proof.split("\n")
-    if lines[0] != "c2sp.org/tlog-proof@v1" or not lines[1].startswith("extra ") or not lines[2].startswith("index "):
+    if (
+        lines[0] != "c2sp.org/tlog-proof@v1"
+        or not lines[1].startswith("extra ")
+        or not lines[2].startswith("index ")
+    ):
         raise Wrong("this is not a receipt")
     content = base64.b64decode(lines[1].removeprefix("extra "), validate=True)
     index = int(lines[2].removeprefix("index "))
@@ -123,11 +132,19 @@ def verify(receipt, key):
     if last or found != root:
         raise Wrong("the entry does not lead to the signed root: it is not in this log, or it was changed")
     previous, micros, body = content.decode().split("\n", 2)
-    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(microseconds=int(micros))
-    return {"at": at.isoformat(), "previous": previous, "number": index, "size": size, "entry": json.loads(body)}
+    at = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(
+        microseconds=int(micros)
+    )
+    return {
+        "at": at.isoformat(),
+        "previous": previous,
+        "number": index,
+        "size": size,
+        "entry": json.loads(body),
+    }
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     try:
@@ -135,7 +152,9 @@ def main():
     except (Wrong, ValueError, IndexError, OSError) as error:
         sys.exit(f"NOT PROVEN: {error}")
     print(json.dumps(told, indent=2, ensure_ascii=False))
-    print(f"\nPROVEN: this entry is number {told['number']} of the log whose first {told['size']} entries that key signed.")
+    print(
+        f"\nPROVEN: this is number {told['number']} of the log whose first {told['size']} entries that key signed."
+    )
 
 
 if __name__ == "__main__":

@@ -28,8 +28,12 @@ APPEND_ONLY = (
 GUARDS = """
 CREATE FUNCTION console_audit_chain() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- Held to the end of the transaction: the sequencer sees who has taken a number and is not done yet.
+    PERFORM pg_advisory_xact_lock_shared(20816, 1);
     -- One writer per chain at a time; a proposal's row is locked already by its own update.
     PERFORM pg_advisory_xact_lock(hashtextextended(NEW.chain, 0));
+    -- Taken anew under the locks: the number from the column's default may be older than the chain's last entry.
+    NEW.id := nextval('console_auditentry_id_seq');
     SELECT e.hash INTO NEW.previous FROM console_auditentry e
         WHERE e.chain = NEW.chain ORDER BY e.id DESC LIMIT 1;
     NEW.previous := coalesce(NEW.previous, '');
