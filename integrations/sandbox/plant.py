@@ -26,7 +26,7 @@ from typing import Any
 Doc = dict[str, Any]
 
 DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?")
-NAMES = {"production", "purchase", "sale", "product", "supplier"}
+KINDS = ("production", "purchase", "sale", "product", "supplier")
 DEEPEST_PAST = 50
 """How many earlier states of a record are kept for reads that lag."""
 
@@ -55,6 +55,7 @@ class Plant:
         self.clock_offset = dt.timedelta(0)
         self._reading = threading.local()
         self.records: dict[str, Doc] = {}
+        self.names: dict[str, dict[str, None]] = {kind: {} for kind in KINDS}
         self.past: dict[str, list[tuple[float, Doc | None]]] = {}
         self.keys: dict[tuple[str, str], tuple[str, Doc]] = {}
         self.references: dict[str, list[str]] = {}
@@ -68,6 +69,8 @@ class Plant:
     def load(self, base: Mapping[str, Any]) -> None:
         """Take the seeded records, then every effect of the ledger on disk."""
         self.records = dict(base["records"])
+        for name in self.records:
+            self.names[name.split(" ", 1)[0]][name] = None
         self.sequence = self.last_key = int(base["sequence"])
         path = self.home / "ledger.jsonl"
         whole = 0
@@ -91,6 +94,7 @@ class Plant:
         self.seen_from[entry["seq"]] = seen_from
         if entry["key"]:
             self.keys[entry["account"], entry["key"]] = (entry["request"], entry["answer"])
+        self.names[name.split(" ", 1)[0]][name] = None
         self.past.setdefault(name, [(0.0, self.records.get(name))]).append((seen_from, doc))
         del self.past[name][:-DEEPEST_PAST]
         for reference in {(doc or {}).get(field, "") for field in ("reference", "unique_reference")} - {""}:
@@ -132,8 +136,7 @@ class Plant:
 
     def all(self, kind: str) -> list[Doc]:
         """Every record of a kind as readers see it."""
-        names = {n for n in (*self.records, *self.past) if n.startswith(f"{kind} ")}
-        return [doc for n in names if (doc := self.seen(n)) is not None]
+        return [doc for name in self.names[kind] if (doc := self.seen(name)) is not None]
 
     def get(self, kind: str, key: str) -> Doc:
         """One record as it truly is. Refused `not_found`."""

@@ -169,9 +169,16 @@ def bulk(today: dt.date, orders: int) -> Doc:
         (made[i % len(made)], str(10 + i % 30), "draft", 10 + i % 60, 14 + i % 60, None, "")
         for i in range(orders)
     ]
+    sold = [
+        (name, code, price)
+        for name, _, _, active, sells in SUPPLIERS
+        if active
+        for code, (price, *_) in sells.items()
+    ]
     purchases = [
-        ("Beschlag & Co", "draft", -1, [("RM-HINGE-35", str(100 + i % 300), "2.15", 10 + i % 60, "0")])
+        (name, "draft", -1, [(code, str(100 + i % 300), price, 10 + i % 60, "0")])
         for i in range(orders // 2)
+        for name, code, price in [sold[i % len(sold)]]
     ]
     sales: list[Any] = [
         ("Hotel Seeblick", "confirmed", -5, 70, 65 + i % 20, [], [(made[i % len(made)], "2", "500.00")], "0")

@@ -226,17 +226,16 @@ def _not_already_on_order(case: Case) -> Iterator[Finding]:
             due = judge.day(order["delivery_date"])
             near = due is None or abs((due - line.delivery_date).days) <= window
             same = judge.number(order["quantity"]) == Decimal(line.quantity.value)
-            words = (
-                f"{order['number']} already has {order['quantity']['value']} {order['quantity']['unit']} "
-                f"on order{f' for {due}' if due else ''}."
-            )
+            name, there = order["number"] or "A draft order", order["quantity"]
+            until = f" for {due}" if due else ""
+            words = f"{name} already has {there['value']} {there['unit']} on order{until}."
             if near and same:
                 yield Finding(
                     "duplicate.open_order",
                     Level.ERROR,
                     words,
                     f"lines.{index}.product",
-                    f"Change {order['number']} instead, or order another quantity.",
+                    f"Change {order['number'] or 'that order'} instead, or order another quantity.",
                 )
             else:
                 yield Finding(
