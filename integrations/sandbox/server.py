@@ -145,8 +145,15 @@ class ErpHandler(Handler):
         operation = url.path.removeprefix("/api/")
         step = self.headers.get("Step", "")
         call: Doc = {"operation": operation, "step": step, "reference": self.headers.get("Reference", "")}
-        call |= {"account": "", "at": time.time(), "status": 0, "fault": ""}
+        call |= {"account": "", "at": time.time(), "seconds": 0.0, "status": 0, "fault": ""}
         box.calls.append(call)
+        try:
+            self._serve_call(call, operation, step, url.query, writes=writes)
+        finally:
+            call["seconds"] = time.time() - call["at"]
+
+    def _serve_call(self, call: Doc, operation: str, step: str, query: str, *, writes: bool) -> None:
+        box = self.sandbox
         try:
             body = self.body()
             call["account"] = login = box.account(self.headers.get("Authorization", ""))
@@ -158,7 +165,7 @@ class ErpHandler(Handler):
             content = (
                 self._write(operation, body, login, rule)
                 if writes
-                else self._read(operation, url.query, login)
+                else self._read(operation, query, login)
             )
         except Refused as no:
             call["status"] = no.status
