@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -246,6 +246,7 @@ def test_days_outside_this_century_are_refused(type_: TransactionType, year: str
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_is_well_formed_is_judged_without_a_crash(
     type_: TransactionType, data: st.DataObject
@@ -282,6 +283,7 @@ def decimals() -> st.SearchStrategy[str]:
     return st.from_regex(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?", fullmatch=True, alphabet="-.0123456789")
 
 
+@settings(deadline=None)
 @given(decimals())
 def test_decimals_are_kept_digit_by_digit(text: str) -> None:
     quantity = Quantity.model_validate_json(json.dumps({"value": text, "unit": "Unit"}))
@@ -291,6 +293,7 @@ def test_decimals_are_kept_digit_by_digit(text: str) -> None:
     assert Decimal(money.amount) == Decimal(text)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.floats(), st.integers(), st.booleans(), st.none()))
 def test_numbers_that_are_not_text_are_refused(value: object) -> None:
     for model, name, rest in ((Quantity, "value", {"unit": "Unit"}), (Money, "amount", {"currency": "EUR"})):
@@ -298,6 +301,7 @@ def test_numbers_that_are_not_text_are_refused(value: object) -> None:
             model.model_validate_json(json.dumps({name: value, **rest}))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["Nd"], exclude_characters="0123456789"), min_size=1, max_size=5))
 def test_digits_of_other_scripts_are_refused(text: str) -> None:
     for lookalike in (text, f"1{text}", f"1.{text}"):
