@@ -32,6 +32,16 @@ BROKER_SECONDS = 1
 NEWEST_READINGS = 1000
 """Latencies are told of so many of the newest readings."""
 
+LATENCIES = """
+SELECT tool, percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms),
+       percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms)
+FROM (SELECT tool, latency_ms FROM console_reading ORDER BY id DESC LIMIT %s) AS newest GROUP BY tool
+"""
+OUTCOMES = """
+SELECT outcome, count(*) FROM (SELECT outcome FROM console_reading ORDER BY id DESC LIMIT %s) AS newest
+GROUP BY outcome
+"""
+
 _migrated: list[bool] = []
 
 
@@ -167,18 +177,10 @@ class _Figures(Collector):
         outcomes = GaugeMetricFamily(
             "countersign_readings", f"The newest {NEWEST_READINGS} readings, by outcome.", labels=["outcome"]
         )
-        newest = "(SELECT tool, outcome, latency_ms FROM console_reading ORDER BY id DESC LIMIT %s) AS newest"
-        for tool, half, most in _rows(
-            "SELECT tool, percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms),"
-            f" percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms) FROM {newest} GROUP BY tool",  # noqa: S608 our own text
-            [NEWEST_READINGS],
-        ):
+        for tool, half, most in _rows(LATENCIES, [NEWEST_READINGS]):
             latency.add_metric([tool, "0.5"], half / 1000)
             latency.add_metric([tool, "0.95"], most / 1000)
-        for outcome, number in _rows(
-            f"SELECT outcome, count(*) FROM {newest} GROUP BY outcome",  # noqa: S608 the same
-            [NEWEST_READINGS],
-        ):
+        for outcome, number in _rows(OUTCOMES, [NEWEST_READINGS]):
             outcomes.add_metric([outcome], number)
         yield latency
         yield outcomes

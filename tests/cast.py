@@ -27,7 +27,7 @@ from console.models import Agent, AgentVersion, Connection, Grant, Proposal, Sys
 from console.registry import keys
 
 if TYPE_CHECKING:
-    from tests.sandbox import Sandbox
+    from tests.sandbox import SandboxProcess
 
 PASSWORD = "a furnace is no place for secrets"
 PLANT = "plant"
@@ -191,10 +191,10 @@ def plant(db: None, settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def erp(
     plant: Connection,  # noqa: ARG001 the connection it stands behind
-    sandbox: Sandbox,
+    sandbox: SandboxProcess,
     settings: LazySettings,
     monkeypatch: pytest.MonkeyPatch,
-) -> Sandbox:
+) -> SandboxProcess:
     """The sandbox, freshly seeded, behind the connection "plant"."""
     entry, secrets = sandbox.settings()
     use_connections(settings, monkeypatch, {PLANT: entry}, secrets)

@@ -35,18 +35,20 @@ class BearerKey(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call
 
 
 def described(
+    name: str,
     summary: str,
     answers: Mapping[int, type[BaseModel]],
     *,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     method: str = "",
+    text: str | None = None,
     idempotent: bool = False,
     waits: bool = False,
     open_to_all: bool = False,
     problems: Sequence[int] = (),
 ) -> Callable[[Any], Any]:
-    """Tell the schema of one address: answers by status, the models of body and query, the problems it may give."""
+    """Tell the schema of one operation: its answers by status, the models of body and query, its problems."""
     parameters = _of_query(query) if query is not None else []
     if idempotent:
         parameters.append(_header("Idempotency-Key", "A name of your own for this proposal.", required=True))
@@ -56,7 +58,9 @@ def described(
     for status in sorted({*problems, *(OPEN if open_to_all else ALWAYS), *((400,) if query else ())}):
         responses[status, MEDIA_TYPE] = OpenApiResponse(Problem, description="A problem; `code` says which.")
     return extend_schema(
+        operation_id=name,
         summary=summary,
+        description=text,
         methods=[method] if method else None,
         parameters=parameters,
         request={"application/json": body.model_json_schema()} if body is not None else None,
@@ -102,6 +106,10 @@ def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
     if isinstance(part, dict):
         if "$ref" in part:
             return _inlined(definitions[part["$ref"].rsplit("/", 1)[-1]], definitions)
+        if "anyOf" in part:  # a query has no null: what may be left out is left out
+            some = [one for one in part["anyOf"] if one != {"type": "null"}]
+            kept = {name: value for name, value in part.items() if name not in {"anyOf", "default"}}
+            return _inlined({**kept, **some[0]}, definitions)
         return {name: _inlined(value, definitions) for name, value in part.items()}
     return [_inlined(value, definitions) for value in part] if isinstance(part, list) else part
 

@@ -19,7 +19,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from console import audit
-from console.api.request import counted, plain, request_id
+from console.api.request import counted, key_of, plain, request_id
 from console.api.windows import count
 from console.audit import Actor
 from console.errors import Denied, Exhausted
@@ -73,7 +73,7 @@ class CallsPerMinute(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 the same
         """Count the call, or raise Exhausted."""
-        agent = request.auth.version.agent
+        agent = key_of(request).version.agent
         result = count(f"agent:{agent.pk}", agent.calls_per_minute)
         counted(request, result)
         if not result.admitted:
@@ -113,8 +113,8 @@ def _with_head(methods: tuple[str, ...]) -> list[str]:
 
 
 def _bare(view: Any) -> Any:
-    # OPTIONS would describe forms that are not there; without metadata it is just a method that is not allowed.
-    view.cls.metadata_class = None
+    # OPTIONS would describe forms that are not there: here it is a method that is not allowed.
+    view.cls.http_method_names = sorted(name for name in view.cls.http_method_names if name != "options")
     return view
 
 

@@ -7,7 +7,7 @@ ISO 8601 in UTC; money and quantities are decimals in text.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -15,10 +15,10 @@ from console.models import Answer, Outcome, Reason, State
 
 Ref = str
 Json = dict[str, Any]
-StateName = Literal[tuple(State.values)]  # type: ignore[valid-type]
-AnswerName = Literal[tuple(Answer.values)]  # type: ignore[valid-type]
-ReasonCode = Literal[("", *Reason.values)]  # type: ignore[valid-type]
-OutcomeName = Literal[tuple(Outcome.values)]  # type: ignore[valid-type]
+StateName = Annotated[str, Field(json_schema_extra={"enum": list(State.values)})]
+AnswerName = Annotated[str, Field(json_schema_extra={"enum": list(Answer.values)})]
+ReasonCode = Annotated[str, Field(json_schema_extra={"enum": ["", *Reason.values]})]
+OutcomeName = Annotated[str, Field(json_schema_extra={"enum": list(Outcome.values)})]
 
 
 class Shape(BaseModel):

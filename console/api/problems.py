@@ -7,7 +7,7 @@ what would be right; never a stack trace, a secret or a name of somebody else's 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -116,6 +116,24 @@ SYSTEMS: Mapping[type[AdapterError], str] = {
     OutOfScope: "out_of_scope",
     Unsupported: "unsupported",
 }
+FRAMEWORK: Sequence[tuple[tuple[type[Exception], ...], str, str]] = (
+    ((exceptions.MethodNotAllowed,), "wrong_method", "The header Allow names the methods of this address."),
+    ((exceptions.NotAcceptable,), "not_acceptable", "Accept application/json."),
+    ((exceptions.UnsupportedMediaType,), "wrong_media_type", "Send the body as application/json."),
+    (
+        (exceptions.NotAuthenticated, exceptions.AuthenticationFailed),
+        "no_key",
+        "Send your key as `Authorization: Bearer cs_...`.",
+    ),
+    ((exceptions.PermissionDenied, PermissionDenied), "denied", "This is not for you."),
+    ((exceptions.NotFound, Http404), "missing", "There is nothing at this address."),
+    ((RequestDataTooBig,), "too_large", "The body is too large."),
+    ((UnreadablePostError,), "cut_off", "The body ended too early; send it again."),
+    ((SuspiciousOperation, exceptions.APIException), "bad_request", "The request is not right."),
+)
+"""What Django and REST framework raise, the first that fits."""
+
+UNAUTHORISED = 401
 AGAIN = {
     "key_running": 1,
     "system_away": 20,
@@ -164,7 +182,7 @@ def problem(
     response = HttpResponse(body.model_dump_json(), content_type=MEDIA_TYPE, status=status)
     if (seconds := AGAIN.get(code)) is not None:
         response["Retry-After"] = str(seconds)
-    if status == 401:
+    if status == UNAUTHORISED:
         given = "" if code == "no_key" else ', error="invalid_token"'
         response["WWW-Authenticate"] = f'Bearer realm="countersign"{given}'
     for name, value in (headers or {}).items():
@@ -173,43 +191,26 @@ def problem(
 
 
 def _told(error: Exception, request: HttpRequest) -> tuple[str, str, tuple[Finding, ...], dict[str, str]]:
-    match error:
-        case Exhausted():
-            return error.code, error.text, (), {"Retry-After": str(error.retry_after)}
-        case Refused():
-            return error.code, error.text, error.findings, {}
-        case CountersignError():
-            return error.code, error.text, (), {}
-        case AdapterError():
-            return SYSTEMS.get(type(error), "system_failed"), error.text, (), {}
-        case exceptions.MethodNotAllowed():
-            return "wrong_method", f"{request.method} is not one of the methods of this address.", (), {}
-        case exceptions.NotAcceptable():
-            return "not_acceptable", "Accept application/json.", (), {}
-        case exceptions.UnsupportedMediaType():
-            return "wrong_media_type", "Send the body as application/json.", (), {}
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return "no_key", "Send your key as `Authorization: Bearer cs_...`.", (), {}
-        case exceptions.PermissionDenied() | PermissionDenied():
-            return "denied", "This is not for you.", (), {}
-        case exceptions.NotFound() | Http404():
-            return "missing", "There is nothing at this address.", (), {}
-        case RequestDataTooBig():
-            return "too_large", "The body is too large.", (), {}
-        case UnreadablePostError():
-            return "cut_off", "The body ended too early; send it again.", (), {}
-        case SuspiciousOperation() | exceptions.APIException():
-            return "bad_request", "The request is not right.", (), {}
-        case OperationalError() | InterfaceError():
-            log.error("database away in request %s (%s)", request_id(request), type(error).__name__)
-            return (
-                "database_away",
-                "The console cannot reach its database. Nothing was lost; try again.",
-                (),
-                {},
-            )
+    """Code, text, findings and headers."""
+    if isinstance(error, CountersignError):
+        findings = error.findings if isinstance(error, Refused) else ()
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Exhausted) else {}
+        return error.code, error.text, findings, headers
+    if isinstance(error, AdapterError):
+        return SYSTEMS.get(type(error), "system_failed"), error.text, (), {}
+    for kinds, code, text in FRAMEWORK:
+        if isinstance(error, kinds):
+            return code, text, (), {}
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.error("database away in request %s (%s)", request_id(request), type(error).__name__)
+        return "database_away", "The console cannot reach its database. Nothing was lost; try again.", (), {}
     log.error("request %s failed", request_id(request), exc_info=error)
-    return "internal", "Something went wrong here. Quote the request_id to whoever runs the console.", (), {}
+    return (
+        "internal",
+        "Something went wrong here. Quote the request_id to whoever runs the console.",
+        (),
+        {},
+    )
 
 
 def _class_of(error: Exception) -> str:

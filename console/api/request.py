@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -33,7 +34,9 @@ def request_id(request: Request | HttpRequest) -> str:
 
 def key_of(request: Request) -> AgentKey:
     """The key that this call came with."""
-    key: AgentKey = request.auth
+    key: Any = request.auth
+    if not isinstance(key, AgentKey):
+        raise TypeError("an address without a door's guard asked for the caller's key")
     return key
 
 
@@ -62,25 +65,29 @@ def stamp(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def answered(request: Request, body: BaseModel, status: int = 200, **headers: str) -> HttpResponse:
-    """A good answer. Underscores in the names of `headers` are dashes."""
+def answered(
+    request: Request, body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """A good answer."""
     response = HttpResponse(body.model_dump_json(), content_type="application/json", status=status)
-    for name, value in headers.items():
-        response[name.replace("_", "-")] = value
+    for name, value in (headers or {}).items():
+        response[name] = value
     return stamp(plain(request), response)
 
 
 def body_of(request: Request) -> bytes:
-    """The raw body. Refused before it is read when it is not JSON by its own word, too large, or of no length."""
+    """The raw body. Refused before it is read when it is empty, not JSON by its own word, or too large."""
     bare = plain(request)
-    if bare.content_type != "application/json":
-        raise Refused(
-            f"the body is {bare.content_type[:60] or 'of no type'}; send it as application/json",
-            code="wrong_media_type",
-        )
     length = bare.META.get("CONTENT_LENGTH") or ""
     if not length and bare.headers.get("Transfer-Encoding"):
         raise Refused("the body has no Content-Length; send it in one piece", code="length_required")
+    if length in {"", "0"}:
+        raise Refused("the body is empty; send one JSON object", code="not_json")
+    if bare.content_type != "application/json":
+        raise Refused(
+            f"the body is {str(bare.content_type)[:60] or 'of no type'}; send it as application/json",
+            code="wrong_media_type",
+        )
     if length.isdigit() and int(length) > MAX_BYTES:
         raise Refused(f"the body is {int(length):,} bytes; at most {MAX_BYTES:,} are read", code="too_large")
     return bare.body

@@ -24,10 +24,10 @@ from console.models import AgentVersion, Autonomy, Grant
 
 HOW = [
     "Read with POST /api/v1/reads/<tool>. Each answer has a reference: cite it when a proposal rests on it.",
-    "Propose with POST /api/v1/proposals and a fresh Idempotency-Key; repeat the same call with the same key "
-    "when you got no answer. POST /api/v1/proposals/validate judges without storing.",
-    "A person decides. Follow a proposal with GET and `Prefer: wait=30`; nothing is written until its state is "
-    "committed. When changes are requested, read the note and send a new revision.",
+    "Propose with POST /api/v1/proposals and a fresh Idempotency-Key; got no answer: the same call, the same key.",
+    "POST /api/v1/proposals/validate judges a proposal and stores nothing.",
+    "A person decides. Follow a proposal with GET and `Prefer: wait=30`; it is done when its state is committed.",
+    "When changes are requested, read the note of the decision and send a new revision.",
     "Money and quantities are decimals in text with currency or unit; unknown fields are refused.",
 ]
 AUTONOMIES = {

@@ -53,7 +53,7 @@ class Shown(Closed):
     )
 
 
-@described("List what you may read and propose", {200: ToolsAnswer}, query=Shown)
+@described("list_tools", "List what you may read and propose", {200: ToolsAnswer}, query=Shown)
 @door("GET")
 def list_tools(request: Request) -> HttpResponse:
     """Every read tool and transaction type of your version, with schemas and samples."""
@@ -63,6 +63,7 @@ def list_tools(request: Request) -> HttpResponse:
 
 
 @described(
+    "read",
     "Read from a system",
     {200: ReadingAnswer},
     body=read.Envelope,
@@ -89,17 +90,26 @@ def read_tool(request: Request, tool: str) -> HttpResponse:
 
 
 @described(
+    "propose",
     "Propose",
     {202: Received},
     body=submit.Envelope,
     method="POST",
+    text="Store one transaction on one target for people to decide. Repeat the call with the same key to be sure.",
     idempotent=True,
     problems=(400, 409, 411, 413, 415, 422),
 )
-@described("List your proposals", {200: Page}, query=proposals.Filters, method="GET", problems=(400,))
+@described(
+    "list_proposals",
+    "List your proposals",
+    {200: Page},
+    query=proposals.Filters,
+    method="GET",
+    problems=(400,),
+)
 @door("GET", "POST")
 def list_or_submit(request: Request) -> HttpResponse:
-    """The newest first; or propose one transaction."""
+    """List, or propose."""
     version = key_of(request).version
     if request.method != "POST":
         return answered(
@@ -114,12 +124,16 @@ def list_or_submit(request: Request) -> HttpResponse:
         connection=made.proposal.connection.name,
         url=f"{proposals.ADDRESS}/{made.proposal.ref}",
     )
-    headers = {"Location": body.url} | ({"Idempotent_Replayed": "true"} if made.replayed else {})
-    return answered(request, body, 202, **headers)
+    headers = {"Location": body.url} | ({"Idempotent-Replayed": "true"} if made.replayed else {})
+    return answered(request, body, 202, headers)
 
 
 @described(
-    "Judge without storing", {200: Validation}, body=submit.Envelope, problems=(400, 409, 411, 413, 415, 422)
+    "validate",
+    "Judge without storing",
+    {200: Validation},
+    body=submit.Envelope,
+    problems=(400, 409, 411, 413, 415, 422),
 )
 @door("POST")
 def judge(request: Request) -> HttpResponse:
@@ -129,7 +143,14 @@ def judge(request: Request) -> HttpResponse:
     return answered(request, proposals.validation(validate.validate(key_of(request).version, raw=raw)))
 
 
-@described("Follow a proposal", {200: ProposalView}, query=proposals.Follow, waits=True, problems=(400, 404))
+@described(
+    "get_proposal",
+    "Follow a proposal",
+    {200: ProposalView},
+    query=proposals.Follow,
+    waits=True,
+    problems=(400, 404),
+)
 @door("GET")
 def show(request: Request, ref: str) -> HttpResponse:
     """What became of it. With `Prefer: wait=N` the answer waits until it leaves `state`, N seconds at most."""
@@ -139,10 +160,12 @@ def show(request: Request, ref: str) -> HttpResponse:
     seconds = wait.asked(request.headers.get("Prefer", ""))
     applied = seconds > 0 and wait.for_change(proposal, follow.state, seconds)
     body = proposals.view(proposals.own(version, ref) if applied else proposal)
-    return answered(request, body, **({"Preference_Applied": f"wait={seconds}"} if applied else {}))
+    return answered(request, body, headers={"Preference-Applied": f"wait={seconds}"} if applied else None)
 
 
-@described("Withdraw", {200: ProposalView}, body=Withdrawal, problems=(400, 404, 409, 411, 413, 415, 422))
+@described(
+    "withdraw", "Withdraw", {200: ProposalView}, body=Withdrawal, problems=(400, 404, 409, 411, 413, 415, 422)
+)
 @door("POST")
 def withdraw(request: Request, ref: str) -> HttpResponse:
     """Take it back while nothing was sent."""
@@ -156,6 +179,7 @@ def withdraw(request: Request, ref: str) -> HttpResponse:
 
 
 @described(
+    "revise",
     "Send a new revision",
     {202: ProposalView},
     body=submit.RevisionEnvelope,
@@ -168,10 +192,10 @@ def revise(request: Request, ref: str) -> HttpResponse:
     proposal = proposals.own(version, ref)
     submit.revise(proposal, version, raw=body_of(request), actor=actor_of(request))
     body = proposals.view(proposals.own(version, ref))
-    return answered(request, body, 202, Location=body.url)
+    return answered(request, body, 202, {"Location": body.url})
 
 
-@described("What a problem means", {200: ProblemType}, open_to_all=True, problems=(404,))
+@described("get_problem", "What a problem means", {200: ProblemType}, open_to_all=True, problems=(404,))
 @open_door("GET")
 def problem_type(request: Request, code: str) -> HttpResponse:
     """The description of a kind of problem: where `type` of every error points."""

@@ -18,8 +18,10 @@ SECONDS = 60
 COUNT = """
 INSERT INTO console_callwindow AS w (name, since, calls) VALUES (%(name)s, statement_timestamp(), 1)
 ON CONFLICT (name) DO UPDATE SET
-    since = CASE WHEN w.since <= statement_timestamp() - interval '60 seconds' THEN statement_timestamp() ELSE w.since END,
-    calls = CASE WHEN w.since <= statement_timestamp() - interval '60 seconds' THEN 1 ELSE w.calls + 1 END
+    since = CASE WHEN w.since <= statement_timestamp() - interval '60 seconds'
+                 THEN statement_timestamp() ELSE w.since END,
+    calls = CASE WHEN w.since <= statement_timestamp() - interval '60 seconds'
+                 THEN 1 ELSE w.calls + 1 END
 WHERE w.since <= statement_timestamp() - interval '60 seconds' OR w.calls < %(limit)s
 RETURNING calls, ceil(extract(epoch FROM since + interval '60 seconds' - statement_timestamp()))::int
 """
@@ -41,7 +43,7 @@ class Count:
 
 def count(name: str, limit: int) -> Count:
     """Count one call under `name` (at most 80 characters). A refused call is not counted and writes nothing."""
-    values = {"name": name, "limit": limit}
+    values: dict[str, str | int] = {"name": name, "limit": limit}
     with connection.cursor() as cursor:
         if limit > 0:
             cursor.execute(COUNT, values)
