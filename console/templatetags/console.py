@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from console.catalogue import read_tools, transaction_types
 from console.models import Risk, State
 from console.web import rendering
+from integrations.contract import Kind
 
 register = template.Library()
 
@@ -155,3 +156,9 @@ def query(context: Mapping[str, Any], **changes: object) -> str:
             parameters[name] = str(value)
     text = parameters.urlencode()
     return f"?{text}" if text else "?"
+
+
+@register.filter
+def raw(value: Any) -> SafeString:
+    """A value of a record whose field is not at hand, in words."""
+    return rendering.words(value, Kind.TEXT)

@@ -72,7 +72,9 @@ def suspicious(text: str) -> list[str]:
 
 
 def plain(text: object) -> SafeString:
-    """Strangers' text as inert HTML with everything that hides made visible."""
+    """Strangers' text as inert HTML with everything that hides made visible. HTML of ours passes as it is."""
+    if isinstance(text, SafeString):
+        return text
     value = "" if text is None else str(text)
     if value.isascii() and value.isprintable():
         return format_html("{}", value)
@@ -169,7 +171,10 @@ def _script(letter: str) -> str:
 
 
 def number(value: object, *, decimals: int = 0) -> str:
-    """A decimal with narrow spaces between thousands, at least so many decimals, no other trailing zeros."""
+    """A decimal with narrow spaces between thousands, at least so many decimals, no other trailing zeros.
+
+    What is no number comes back as it is, so that nothing is hidden; show it through `plain`.
+    """
     try:
         exact = Decimal(str(value))
     except InvalidOperation:
@@ -198,46 +203,52 @@ def day(value: object, *, today: dt.date | None = None, weekday: bool = True) ->
     return f"{date:%a} {date.day} {date:%b}{year}" if weekday else f"{date.day} {date:%b}{year}"
 
 
-def words(value: Any, kind: Kind, *, today: dt.date | None = None, short: bool = False) -> str:
-    """A record's value in words, by the kind of its field. Never raises: what does not fit is shown as it is."""
+def words(value: Any, kind: Kind, *, today: dt.date | None = None) -> SafeString:
+    """A record's value as inert HTML, by the kind of its field. Never raises: what does not fit is shown as it is."""
     if value is None or value == "":
-        return EMPTY
+        return format_html("{}", EMPTY)
     if kind is Kind.DATE and isinstance(value, str):
-        return day(value, today=today, weekday=not short)
+        return plain(day(value, today=today))
     if isinstance(value, Mapping) and "amount" in value:
-        return money(value["amount"], str(value.get("currency", "")))
+        return _with_unit(number(value["amount"], decimals=2), value.get("currency"))
     if isinstance(value, Mapping) and "value" in value:
-        return f"{number(value['value'])}\N{NO-BREAK SPACE}{value.get('unit', '')}"
+        return _with_unit(number(value["value"]), value.get("unit"))
     if kind is Kind.CHOICE:
-        return str(value).replace("_", " ")
+        return plain(str(value).replace("_", " "))
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+        return format_html("{}", "yes" if value else "no")
+    return plain(value)
 
 
-def change(old: Any, new: Any, field: Field) -> str:
+def _with_unit(shown: str, unit: object) -> SafeString:
+    return format_html("{}\N{NO-BREAK SPACE}{}", shown, plain(unit))
+
+
+def change(old: Any, new: Any, field: Field) -> SafeString:
     """By how much a value moves: "+21 days", "+30 pcs (+6.7 %)"; "" where that means nothing."""
+    nothing = format_html("{}", "")
     if old is None or new is None:
-        return ""
+        return nothing
     try:
         if field.kind is Kind.DATE:
             days = (dt.date.fromisoformat(str(new)[:10]) - dt.date.fromisoformat(str(old)[:10])).days
-            return f"{_signed(days)}\N{NO-BREAK SPACE}{'day' if abs(days) == 1 else 'days'}" if days else ""
+            unit = "day" if abs(days) == 1 else "days"
+            return format_html("{}\N{NO-BREAK SPACE}{}", _signed(days), unit) if days else nothing
         if field.kind in {Kind.QUANTITY, Kind.MONEY}:
             key, unit = ("value", "unit") if field.kind is Kind.QUANTITY else ("amount", "currency")
             if old[unit] != new[unit]:
-                return f"{old[unit]} {ARROW} {new[unit]}"
+                return format_html("{} {} {}", plain(old[unit]), ARROW, plain(new[unit]))
             before, after = Decimal(old[key]), Decimal(new[key])
-            decimals = 2 if field.kind is Kind.MONEY else 0
-            share = (
-                f" ({_signed((after - before) / before * 100, places=1)}\N{NO-BREAK SPACE}%)"
-                if before
-                else ""
+            moved = _with_unit(
+                _signed(after - before, decimals=2 if field.kind is Kind.MONEY else 0), new[unit]
             )
-            return f"{_signed(after - before, decimals=decimals)}\N{NO-BREAK SPACE}{new[unit]}{share}"
+            if not before:
+                return moved
+            share = _signed((after - before) / abs(before) * 100, places=1)
+            return format_html("{} ({}\N{NO-BREAK SPACE}%)", moved, share)
     except (KeyError, TypeError, ValueError, InvalidOperation):
-        return ""
-    return ""
+        return nothing
+    return nothing
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,435 @@
+"""Approve, reject, ask for changes, amend, settle: each a form to read (GET) and an answer (POST).
+
+Every answer names the digest that was on screen. A double click finds its own answer and goes on; a lost race
+shows the proposal as it is now, with who was first and what changed since.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from console import access, diff
+from console.catalogue import transaction_types
+from console.errors import Conflict, Denied, Held, Refused
+from console.findings import Status
+from console.lifecycle import review
+from console.models import Answer, Assessment, Decision, Proposal, Reason, Revision, State
+from console.web import context, queue, rendering, showing
+from console.web import proposal as proposals
+from console.web.guards import actor, signed_in
+from integrations.contract import Field, Finding, Kind, Level, TransactionType
+
+A_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Input:
+    """One field of the amend form. `name` is the path in the payload; `was` the system's value in words."""
+
+    name: str
+    label: str
+    kind: str
+    value: str
+    unit: str
+    was: Any
+    help: str
+    critical: bool
+    errors: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class InputGroup:
+    """Inputs that belong together: the header, or one line."""
+
+    title: str
+    inputs: list[Input]
+
+
+def approve(request: HttpRequest, ref: str) -> HttpResponse:
+    """The last question before it is sent, and the answer to it."""
+    found = proposals.find(signed_in(request), ref)
+    if request.method != "POST":
+        return _form(request, found, "approve")
+    try:
+        done = review.approve(
+            found,
+            by=signed_in(request),
+            seen=request.POST.get("seen", ""),
+            actor=actor(request),
+            note=request.POST.get("note", "").strip()[:1000],
+            dwell_ms=_dwell(request),
+        )
+    except (Conflict, Held) as late:
+        return _late(request, found, late, Answer.APPROVE)
+    if done.state == State.APPROVED:
+        return _onwards(request, done, "approved. It is being sent now.", messages.SUCCESS)
+    return _onwards(request, done, "you agreed. Somebody else has to as well.", messages.SUCCESS)
+
+
+def reject(request: HttpRequest, ref: str) -> HttpResponse:
+    """No, with a reason."""
+    found = proposals.find(signed_in(request), ref)
+    if request.method != "POST":
+        return _form(request, found, "reject")
+    try:
+        done = review.reject(
+            found,
+            by=signed_in(request),
+            seen=request.POST.get("seen", ""),
+            actor=actor(request),
+            reason=request.POST.get("reason", ""),
+            note=request.POST.get("note", "").strip()[:1000],
+            dwell_ms=_dwell(request),
+        )
+    except (Conflict, Held) as late:
+        return _late(request, found, late, Answer.REJECT)
+    except Refused as refused:
+        return _form(request, found, "reject", refused)
+    return _onwards(request, done, "rejected. The agent has your reason.", messages.INFO)
+
+
+def request_changes(request: HttpRequest, ref: str) -> HttpResponse:
+    """Back to the agent, with what would be right."""
+    found = proposals.find(signed_in(request), ref)
+    if request.method != "POST":
+        return _form(request, found, "changes")
+    try:
+        done = review.request_changes(
+            found,
+            by=signed_in(request),
+            seen=request.POST.get("seen", ""),
+            actor=actor(request),
+            reason=request.POST.get("reason", ""),
+            note=request.POST.get("note", "").strip()[:1000],
+            dwell_ms=_dwell(request),
+        )
+    except (Conflict, Held) as late:
+        return _late(request, found, late, Answer.REQUEST_CHANGES)
+    except Refused as refused:
+        return _form(request, found, "changes", refused)
+    return _onwards(request, done, "sent back to the agent with your note.", messages.INFO)
+
+
+def amend(request: HttpRequest, ref: str) -> HttpResponse:
+    """Change allowed fields; it is assessed again, and the amender is a co-author."""
+    found = proposals.find(signed_in(request), ref)
+    if request.method != "POST":
+        return _form(request, found, "amend")
+    try:
+        done = review.amend(
+            found,
+            by=signed_in(request),
+            seen=request.POST.get("seen", ""),
+            actor=actor(request),
+            payload=_amended(found, request.POST),
+            note=request.POST.get("note", "").strip()[:1000],
+            dwell_ms=_dwell(request),
+        )
+    except (Conflict, Held) as late:
+        return _late(request, found, late, Answer.AMEND)
+    except Refused as refused:
+        return _form(request, found, "amend", refused)
+    messages.success(
+        request, f"{done.label or done.ref}: amended. It is being checked again; then it needs agreement."
+    )
+    return redirect("proposal", ref=done.ref)
+
+
+def settle(request: HttpRequest, ref: str) -> HttpResponse:
+    """Say what an unknown outcome was, after looking in the system."""
+    found = proposals.find(signed_in(request), ref)
+    if request.method != "POST":
+        return _form(request, found, "settle")
+    happened = {"yes": True, "no": False}.get(request.POST.get("happened", ""))
+    try:
+        if happened is None:
+            raise Refused(
+                "say whether it happened",
+                findings=[
+                    Finding(
+                        "happened.missing",
+                        Level.ERROR,
+                        "Say whether the change is in the system.",
+                        field="happened",
+                    )
+                ],
+            )
+        done = review.settle(
+            found,
+            by=signed_in(request),
+            happened=happened,
+            note=request.POST.get("note", "").strip()[:1000],
+            actor=actor(request),
+        )
+    except Conflict as late:
+        return _late(request, found, late, None)
+    except Refused as refused:
+        return _form(request, found, "settle", refused)
+    messages.success(request, f"{done.label or done.ref}: settled as {done.get_state_display().lower()}.")
+    return redirect("proposal", ref=done.ref)
+
+
+def _form(request: HttpRequest, found: Proposal, which: str, refused: Refused | None = None) -> HttpResponse:
+    """One form: in the dialog for htmx, as a page otherwise, again with its faults after a refusal."""
+    wanted = State.OUTCOME_UNKNOWN if which == "settle" else State.IN_REVIEW
+    assessment = review.current(found)
+    why = access.may_not_decide(signed_in(request), found)
+    if why:
+        raise Denied(why)
+    if found.state != wanted or assessment is None:
+        late = Conflict(f"{found.ref} is {found.get_state_display().lower()} now.")
+        return _late(request, found, late, None)
+    type_ = transaction_types().get(found.transaction_type)
+    seen = showing.sight(type_, assessment, today=timezone.now().date()) if type_ else None
+    verdicts = review.standing(found, assessment)
+    open_ = [one for one in verdicts if not one.status.passes]
+    shown = {
+        "proposal": found,
+        "which": which,
+        "assessment": assessment,
+        "looked_at": request.POST.get("seen") or request.GET.get("seen") or assessment.digest,
+        "opened": request.POST.get("opened") or str(int(time.time() * 1000)),
+        "sort": request.POST.get("sort") or request.GET.get("sort", ""),
+        "headline": showing.headline(type_, found.label, seen) if type_ and seen else [],
+        "sight": seen,
+        "warnings": [one for one in assessment.findings if one["level"] == "warning"],
+        "verdicts": verdicts,
+        "alone": _enough_alone(found, assessment, signed_in(request)),
+        "open_verdicts": open_,
+        "held": queue.held_by(found, context.stops(request)),
+        "reasons": Reason.choices,
+        "posted": request.POST,
+        "refused": refused,
+        "errors": _errors(refused),
+        "groups": _inputs(type_, found, assessment, request.POST, refused)
+        if which == "amend" and type_
+        else [],
+    }
+    part = bool(getattr(request, "htmx", False))
+    template = "proposal/form.html" if part else "proposal/form_page.html"
+    return render(request, template, shown, status=422 if refused is not None else 200)
+
+
+def _enough_alone(found: Proposal, assessment: Assessment, person: User) -> bool:
+    """Whether this person's approval would be the last one needed. The words only: `review.approve` decides."""
+    shaped = Revision.objects.filter(proposal=found, by_user=person).exists()
+    given = review.agreements(found, assessment)
+    needed = 1 + any(
+        one.requirement == "a_second_supervisor" and one.status is not Status.NOT_APPLICABLE
+        for one in review.standing(found, assessment)
+    )
+    clean = any(not one.shaped and not one.owns_agent for one in given) or not shaped
+    return clean and len({one.person for one in given} | {person.pk}) >= needed
+
+
+def _late(
+    request: HttpRequest, found: Proposal, late: Conflict | Held, answer: Answer | None
+) -> HttpResponse:
+    """The proposal as it is now, and why the answer was not taken; or onwards, if it was taken a moment ago."""
+    person = signed_in(request)
+    seen = request.POST.get("seen", "")
+    fresh = proposals.find(person, found.ref)
+    if answer is not None and isinstance(late, Conflict):
+        given = Decision.objects.filter(proposal=fresh, by=person, digest=seen, answer=answer)
+        if given.exists():
+            return _onwards(request, fresh, "your answer was taken already.", messages.INFO)
+    shown = proposals.shown_of(request, fresh)
+    shown["conflict"] = late
+    shown["since"] = _since(fresh, seen, shown["assessment"])
+    response = render(request, "proposal/page.html", shown, status=409)
+    if getattr(request, "htmx", False):
+        response["HX-Retarget"] = "body"
+        response["HX-Reswap"] = "innerHTML"
+    return response
+
+
+def _since(found: Proposal, seen: str, newest: Assessment | None) -> list[dict[str, Any]]:
+    """What differs between the assessment a person saw and the newest: in the system, and in what is proposed."""
+    type_ = transaction_types().get(found.transaction_type)
+    old = Assessment.objects.filter(proposal=found, digest=seen).order_by("-number").first()
+    if type_ is None or old is None or newest is None or old.pk == newest.pk:
+        return []
+    today = timezone.now().date()
+    rows = []
+    for what, before, after in (
+        ("in the system", old.snapshot["record"], newest.snapshot["record"]),
+        ("proposed", old.expected, newest.expected),
+    ):
+        for row in diff.rows(
+            showing.record_of(before), showing.record_of(after), showing.record_of(after), type_.fields
+        ):
+            if row.changes:
+                rows.append(
+                    {
+                        "label": f"{row.field.label}, {what}",
+                        "before": rendering.words(row.base, row.field.kind, today=today),
+                        "after": rendering.words(row.proposed, row.field.kind, today=today),
+                    }
+                )
+    return rows
+
+
+def _onwards(request: HttpRequest, done: Proposal, text: str, level: int) -> HttpResponse:
+    """To the next proposal that waits for this person, with a word about the last one."""
+    link = format_html(
+        '<a href="{}">{}</a>: {}',
+        reverse("proposal", args=[done.ref]),
+        rendering.plain(done.label or done.ref),
+        text,
+    )
+    messages.add_message(request, level, link)
+    sort = request.POST.get("sort", "")
+    following = queue.next_for(signed_in(request), without=done, sort=sort)
+    query = f"?{urlencode({'sort': sort})}" if sort in queue.SORTS else ""
+    if following is None:
+        messages.info(request, "That was the last one that waits for you.")
+        return redirect(reverse("queue") + query)
+    return redirect(reverse("proposal", args=[following.ref]) + query)
+
+
+def _dwell(request: HttpRequest) -> int | None:
+    """How long the person had it open, in milliseconds: the browser's word, else since the form was made."""
+    told = request.POST.get("dwell_ms", "")
+    if told.isdecimal():
+        return min(int(told), A_DAY_MS)
+    opened = request.POST.get("opened", "")
+    if opened.isdecimal():
+        return min(max(int(time.time() * 1000) - int(opened), 0), A_DAY_MS)
+    return None
+
+
+def _errors(refused: Refused | None) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for one in refused.findings if refused is not None else ():
+        found.setdefault(one.field or "whole", []).append(one)
+    return found
+
+
+def _payload(found: Proposal) -> dict[str, Any]:
+    text = (
+        Revision.objects.filter(proposal=found, number=found.revision).values_list("payload", flat=True).get()
+    )
+    payload: dict[str, Any] = json.loads(text)
+    return payload
+
+
+def _inputs(
+    type_: TransactionType,
+    found: Proposal,
+    assessment: Assessment,
+    posted: Mapping[str, str],
+    refused: Refused | None,
+) -> list[InputGroup]:
+    """The fields a reviewer may change, with what they hold; after a refusal, with what was typed and the faults."""
+    payload = _payload(found)
+    now = showing.record_of(assessment.snapshot["record"])
+    expected = showing.record_of(assessment.expected)
+    faults = refused.findings if refused is not None else ()
+    today = timezone.now().date()
+
+    def one(spec: Field, name: str, value: Any, present: Any, was: Any) -> Input:
+        shown, unit = _parts(value, present)
+        return Input(
+            name=name,
+            label=spec.label,
+            kind=spec.kind.value,
+            value=posted.get(name, shown),
+            unit=unit,
+            was=rendering.words(was, spec.kind, today=today),
+            help=spec.help,
+            critical=spec.critical,
+            errors=[
+                fault
+                for fault in faults
+                if fault.field == f"payload.{name}" or fault.field.startswith(f"payload.{name}.")
+            ],
+        )
+
+    header = [
+        one(
+            spec,
+            path,
+            payload.get(path),
+            now.fields.get(spec.path) or expected.fields.get(spec.path),
+            now.fields.get(spec.path),
+        )
+        for spec in type_.fields
+        if spec.amendable and "[]." not in spec.path and (path := spec.payload_path or spec.path)
+    ]
+    groups = [InputGroup("", header)] if header else []
+    for spec_list in dict.fromkeys(spec.path.split("[].")[0] for spec in type_.fields if "[]." in spec.path):
+        columns = [
+            spec for spec in type_.fields if spec.amendable and spec.path.startswith(f"{spec_list}[].")
+        ]
+        after = expected.lines.get(spec_list, ())
+        for place, line in enumerate(payload.get(spec_list) or () if columns else ()):
+            known = after[place] if place < len(after) else {}
+            groups.append(
+                InputGroup(
+                    str(known.get("label") or f"Line {place + 1}"),
+                    [
+                        one(
+                            spec,
+                            f"{spec_list}.{place}.{(column := spec.path.split('[].')[1])}",
+                            line.get(column),
+                            known.get(column),
+                            None,
+                        )
+                        for spec in columns
+                    ],
+                )
+            )
+    return groups
+
+
+def _parts(value: Any, present: Any) -> tuple[str, str]:
+    """What stands in the box, and the unit or currency beside it."""
+    for number, unit in (("value", "unit"), ("amount", "currency")):
+        for one in (value, present):
+            if isinstance(one, Mapping) and number in one:
+                return (str(value[number]) if isinstance(value, Mapping) else "", str(one.get(unit, "")))
+    return (str(value) if value is not None else "", "")
+
+
+def _amended(found: Proposal, posted: Mapping[str, str]) -> dict[str, Any]:
+    """The whole payload with what was typed. An emptied optional field is left out, as agents leave it out."""
+    type_ = transaction_types()[found.transaction_type]
+    assessment = review.current(found)
+    payload = _payload(found)
+    if assessment is None:
+        return payload
+    changed = copy.deepcopy(payload)
+    for group in _inputs(type_, found, assessment, {}, None):
+        for one in group.inputs:
+            if one.name not in posted:
+                continue
+            typed = posted[one.name].strip().replace(rendering.NARROW, "").replace("\N{NO-BREAK SPACE}", "")
+            *path, last = one.name.split(".")
+            place: Any = changed
+            for part in path:
+                place = place[int(part)] if isinstance(place, list) else place[part]
+            if typed == one.value:
+                continue
+            if not typed:
+                place.pop(last, None)
+            elif one.kind == Kind.QUANTITY.value:
+                place[last] = {"value": typed, "unit": one.unit}
+            elif one.kind == Kind.MONEY.value:
+                place[last] = {"amount": typed, "currency": one.unit}
+            else:
+                place[last] = typed
+    return changed
