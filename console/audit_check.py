@@ -248,8 +248,8 @@ def _explain(report: Report, row: Sequence[Any], previous: str, listed: _Listed)
 
 def _rows(where: str, parameters: list[Any]) -> Iterator[Sequence[Any]]:
     """Entries in the order of ids, streamed; the bytes that were hashed are put together by the database."""
-    text = (  # noqa: S608 `where` is one of two texts of ours
-        "SELECT e.id, convert_to(e.previous || E'\\n' || (extract(epoch FROM e.at) * 1000000)::bigint || E'\\n'"
+    text = (
+        "SELECT e.id, convert_to(e.previous || E'\\n' || (extract(epoch FROM e.at) * 1000000)::bigint || E'\\n'"  # noqa: S608 `where` is one of two texts of ours
         " || e.body, 'UTF8'), e.chain, e.previous, e.hash, e.at, l.index, e.verb, e.actor_kind, e.actor_id,"
         " e.actor_label, e.proposal_id, e.proposal_version"
         f" FROM console_auditentry e LEFT JOIN console_auditleaf l ON l.entry_id = e.id {where} ORDER BY e.id"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 
 from console.models.proposal import Proposal
@@ -33,8 +35,10 @@ class AuditEntry(models.Model):
             models.Index(fields=["chain", "-id"], name="audit_chain"),
             models.Index(fields=["proposal", "id"], name="audit_story"),
             models.Index(fields=["verb", "-id"], name="audit_verb"),
-            models.Index(fields=["actor_kind", "actor_id", "-id"], name="audit_actor"),
+            models.Index(fields=["actor_kind", "-id"], name="audit_kind"),
+            models.Index(fields=["actor_id", "-id"], name="audit_actor"),
             models.Index(fields=["at"], name="audit_at"),
+            GinIndex(SearchVector("words", config="simple"), name="audit_words"),
         ]
         constraints = [
             models.UniqueConstraint(

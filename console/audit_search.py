@@ -1,0 +1,282 @@
+"""Finding, paging and handing out audit entries, for the auditor's page and the command line.
+
+A page is found by the id it starts after (keyset), never by counting rows, so that the last page of millions of
+entries costs what the first one does. Dates become bounds on the id first: ids and times are handed out together.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres.search import SearchQuery, SearchVector
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_date
+
+from console.audit import VERBS, Verb
+from console.errors import Refused
+from console.findings import Finding, Level
+from console.models import AgentVersion, AuditEntry
+
+PAGE = 50
+KINDS = {"person": "Person", "agent": "Agent", "worker": "Worker", "operator": "Operator"}
+SLACK = 100_000
+"""How many ids an entry may lie off the place its time suggests: clocks may be set back a little."""
+
+_FETCH = 2_000
+_LONGEST_TEXT = 100
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look for; empty parts do not narrow.
+
+    `text`: words of the subject, the target or the label. `verb`: one of VERBS, or its first part and a dot
+    ("proposal."). `kind`: one of KINDS. `agent`: an agent's slug, for what its versions did. `proposal`: a
+    reference. `chain`: one chain. `since`, `until`: days in UTC, both included.
+    """
+
+    text: str = ""
+    verb: str = ""
+    kind: str = ""
+    agent: str = ""
+    proposal: str = ""
+    chain: str = ""
+    since: dt.date | None = None
+    until: dt.date | None = None
+
+    def __bool__(self) -> bool:
+        """Whether it narrows at all."""
+        return self != Wanted()
+
+    def said(self) -> dict[str, str]:
+        """What narrows, as text, for links and for the record."""
+        return {name: str(value) for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Entries, newest first, and the ids to go on from: `older` and `newer`, 0 where there are no more."""
+
+    entries: list[AuditEntry]
+    older: int
+    newer: int
+
+
+def wanted(given: Mapping[str, str]) -> Wanted:
+    """What a form or a command line asks for. Refused names every part that cannot be understood."""
+    faults: list[Finding] = []
+
+    def one(name: str) -> str:
+        return given.get(name, "").strip()[:_LONGEST_TEXT]
+
+    def fault(name: str, text: str, hint: str) -> None:
+        faults.append(Finding(f"{name}.unknown", Level.ERROR, text, field=name, hint=hint))
+
+    def day(name: str) -> dt.date | None:
+        text = one(name)
+        try:
+            found = parse_date(text) if text else None
+        except ValueError:
+            found = None
+        if text and found is None:
+            fault(name, f"{text} is not a date.", "Write it as 2026-12-31.")
+        return found
+
+    verb, kind = one("verb"), one("kind")
+    if verb and verb not in VERBS and verb not in families():
+        fault("verb", f"There is no audit verb {verb}.", "Choose one of the list.")
+    if kind and kind not in KINDS:
+        fault("kind", f"There is no kind of actor {kind}.", "One of: " + ", ".join(KINDS))
+    since, until = day("since"), day("until")
+    if since and until and until < since:
+        fault("until", "The last day is before the first.", f"Give {since} or a later day.")
+    if faults:
+        raise Refused("the search cannot be understood", findings=faults, code="search")
+    return Wanted(
+        text=one("text"),
+        verb=verb,
+        kind=kind,
+        agent=one("agent"),
+        proposal=one("proposal").upper(),
+        chain=one("chain"),
+        since=since,
+        until=until,
+    )
+
+
+def families() -> dict[str, list[tuple[str, Verb]]]:
+    """The verbs by their first part, such as "proposal."."""
+    found: dict[str, list[tuple[str, Verb]]] = {}
+    for name, verb in VERBS.items():
+        found.setdefault(name.split(".")[0] + ".", []).append((name, verb))
+    return found
+
+
+def entries(want: Wanted) -> QuerySet[AuditEntry]:
+    """The entries that fit, in no order."""
+    found = AuditEntry.objects.select_related("proposal")
+    if want.text:
+        found = found.annotate(vector=SearchVector("words", config="simple")).filter(
+            vector=SearchQuery(want.text, config="simple", search_type="websearch")
+        )
+    if want.verb.endswith("."):
+        found = found.filter(verb__in=[name for name, _ in families()[want.verb]])
+    exact = {
+        "verb": "" if want.verb.endswith(".") else want.verb,
+        "actor_kind": want.kind,
+        "proposal__ref": want.proposal,
+        "chain": want.chain,
+    }
+    found = found.filter(**{name: value for name, value in exact.items() if value})
+    if want.agent:
+        labels = AgentVersion.objects.filter(agent__slug=want.agent).values_list("label", flat=True)
+        found = found.filter(actor_id__in=[f"{want.agent}@{label}" for label in labels])
+    if want.since:
+        start = _midnight(want.since)
+        found = found.filter(at__gte=start, pk__gte=_first_id(start) - SLACK)
+    if want.until:
+        end = _midnight(want.until + dt.timedelta(days=1))
+        found = found.filter(at__lt=end)
+        if (bound := _first_id(end)) > 0:
+            found = found.filter(pk__lte=bound + SLACK)
+    return found
+
+
+def page(want: Wanted, *, older: int = 0, newer: int = 0, size: int = PAGE) -> Page:
+    """One page: what comes after `older` going back in time, or before `newer`; the newest for neither."""
+    found = entries(want)
+    if newer:
+        rows = list(found.filter(pk__gt=newer).order_by("pk")[: size + 1])
+        more = len(rows) > size
+        rows = rows[:size][::-1]
+        return Page(rows, older=rows[-1].pk if rows else newer + 1, newer=rows[0].pk if rows and more else 0)
+    if older:
+        found = found.filter(pk__lt=older)
+    rows = list(found.order_by("-pk")[: size + 1])
+    more = len(rows) > size
+    rows = rows[:size]
+    return Page(
+        rows,
+        older=rows[-1].pk if more else 0,
+        newer=(rows[0].pk if rows else older - 1) if older else 0,
+    )
+
+
+def ndjson(want: Wanted) -> Iterator[str]:
+    """Entries, oldest first, one canonical JSON object a line.
+
+    `body` is the recorded body itself; with `previous` and `at_microseconds` it gives `hash` again (see
+    `AuditEntry`). `leaf` is the place in the tree, null while it has none.
+    """
+    for row in _rows(want):
+        yield (
+            f'{{"at":{json.dumps(row.at.isoformat())},"at_microseconds":"{_microseconds(row.at)}","body":{row.body},'
+            f'"chain":{json.dumps(row.chain)},"hash":"{row.hash}","id":{row.pk},"leaf":{json.dumps(row.place)},'
+            f'"previous":"{row.previous}"}}\n'
+        )
+
+
+COLUMNS = (
+    "id",
+    "at",
+    "verb",
+    "sentence",
+    "actor_kind",
+    "actor_id",
+    "actor",
+    "via",
+    "subject",
+    "proposal",
+    "from",
+    "to",
+    "reason",
+    "chain",
+    "leaf",
+    "hash",
+)
+
+
+def csv_lines(want: Wanted) -> Iterator[str]:
+    """Entries, oldest first, for a spreadsheet. A cell that a spreadsheet would take for a formula gets a '."""
+    writer = csv.writer(_Echo())
+    yield str(writer.writerow(COLUMNS))
+    for row in _rows(want):
+        body = json.loads(row.body)
+        detail = body["detail"]
+        yield str(
+            writer.writerow(
+                inert(one)
+                for one in (
+                    row.pk,
+                    row.at.isoformat(),
+                    row.verb,
+                    sentence(row.verb, body["subject"]),
+                    row.actor_kind,
+                    row.actor_id,
+                    row.actor_label,
+                    body["actor"]["via"],
+                    body["subject"],
+                    (body.get("proposal") or {}).get("ref", ""),
+                    detail.get("from", ""),
+                    detail.get("to", ""),
+                    detail.get("reason", ""),
+                    row.chain,
+                    "" if row.place is None else row.place,
+                    row.hash,
+                )
+            )
+        )
+
+
+def inert(value: object) -> str:
+    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    text = str(value)
+    return (
+        f"'{text}"
+        if text.lstrip()[:1] in set("=+-@\uff1d\uff0b\uff0d\uff20") or text[:1] in set("\t\r\n")
+        else text
+    )
+
+
+def sentence(verb: str, subject: str) -> str:
+    """How an entry reads, without its actor."""
+    known = VERBS.get(verb)
+    return known.sentence.replace("{subject}", subject) if known is not None else f"{verb} {subject}"
+
+
+class _Echo:
+    """A file for `csv` that gives back what it is told to write."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _rows(want: Wanted) -> Iterator[Any]:
+    found = entries(want).select_related(None).order_by("pk")
+    with transaction.atomic():
+        for row in found.select_related("leaf").iterator(_FETCH):
+            row.place = row.leaf.index if hasattr(row, "leaf") else None
+            yield row
+
+
+def _first_id(moment: dt.datetime) -> int:
+    """The id of the first entry at or after a moment; 0 if there is none yet."""
+    found = AuditEntry.objects.filter(at__gte=moment).order_by("at").values_list("pk", flat=True).first()
+    if found is None:
+        last = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True).first()
+        return 0 if last is None else last + SLACK + 1
+    return found
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), tzinfo=dt.UTC)
+
+
+def _microseconds(at: dt.datetime) -> int:
+    return int(at.timestamp()) * 1_000_000 + at.microsecond
