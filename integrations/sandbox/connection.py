@@ -204,14 +204,15 @@ class SandboxWriter(SandboxReader):
         )
 
     def changes(self, since: dt.datetime) -> Sequence[SystemChange]:
-        """The sandbox's own log of this account, by its clock."""
-        found = self._erp.get("changes", since=since.isoformat())["changes"]
+        """The sandbox's own log of this account. Its clock may be wrong, so days are counted by ours."""
+        ahead = dt.datetime.fromisoformat(self._erp.get("ping")["now"]) - dt.datetime.now(dt.UTC)
+        found = self._erp.get("changes", since=(since + ahead).isoformat())["changes"]
         return tuple(
             SystemChange(
                 record=entry["record"],
                 event=entry["event"],
                 account=entry["account"],
-                at=dt.datetime.fromisoformat(entry["at"]),
+                at=dt.datetime.fromisoformat(entry["at"]) - ahead,
                 detail={
                     "operation": entry["operation"],
                     "changed": _changed(entry),

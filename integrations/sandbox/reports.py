@@ -355,7 +355,7 @@ def _day(value: str | None) -> dt.date | None:
 
 
 READS: Mapping[str, Callable[[Plant, Mapping[str, str]], Doc]] = {
-    "ping": lambda _plant, _given: {},
+    "ping": lambda plant, _given: {"now": plant.now().isoformat()},
     "record": lambda plant, given: record(plant, given["kind"], given["key"]),
     "sample": lambda plant, given: sample(plant, given["kind"]),
     "terms": lambda plant, given: terms(plant, given["supplier"], given.get("products", "").split(",")),

@@ -163,9 +163,7 @@ class ErpHandler(Handler):
                 return
             box.plant.read_lag = rule.seconds if rule and rule.kind == "stale_reads" else 0.0
             content = (
-                self._write(operation, body, login, rule)
-                if writes
-                else self._read(operation, query, login)
+                self._write(operation, body, login, rule) if writes else self._read(operation, query, login)
             )
         except Refused as no:
             call["status"] = no.status

@@ -283,9 +283,13 @@ def test_a_wrong_clock_of_the_system_changes_no_verdict(
 ) -> None:
     writer, commit = promising
     sandbox.configure(clock_offset=days * 86400)
+    before = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=1)
     assert writer.find(commit.sought()).seen is Seen.ABSENT
     send(writer, commit.steps, commit.snapshot.stamps, commit.reference)
     assert writer.find(commit.sought()).seen is Seen.PRESENT
+    (change,) = writer.changes(before)
+    assert before < change.at < before + dt.timedelta(minutes=5)
+    assert writer.changes(before + dt.timedelta(minutes=5)) == ()
     sandbox.configure(clock_offset=0)
 
 
