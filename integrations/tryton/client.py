@@ -218,14 +218,18 @@ class Client:
         parameters = (self.login, {"password": self._secret}, "en")
         answer = self._post("common.db.login", parameters, token=None, writes=False)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            raise OutOfScope(f"Tryton refuses the account {self.login!r}: wrong password, or no such account.")
+            raise OutOfScope(
+                f"Tryton refuses the account {self.login!r}: wrong password, or no such account."
+            )
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise Unavailable(f"Tryton has no database {self.database!r} at {self.url}.")
         result = self._result(answer, writes=False)
         token = base64.b64encode(f"{self.login}:{result[0]}:{result[1]}".encode()).decode()
         return f"Session {token}", int(result[0])
 
-    def _post(self, method: str, parameters: Sequence[Any], *, token: str | None, writes: bool) -> httpx.Response:
+    def _post(
+        self, method: str, parameters: Sequence[Any], *, token: str | None, writes: bool
+    ) -> httpx.Response:
         number = next(self._numbers)
         body = json.dumps({"id": number, "method": method, "params": list(parameters)}, default=encode)
         headers = {"Authorization": token} if token else {}

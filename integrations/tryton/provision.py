@@ -16,6 +16,7 @@ group gets
 2. a field row "no write" for every field of a granted model that is not on its list;
 3. for every button of a model, explicit groups: those who keep it, and this group where it is granted;
 4. record rules that confine grants which are wider than their purpose (stock moves: only of productions);
+   for administrators every group's rules count, so a second rule group without rules frees people again;
 5. and every wizard without groups is bound to a group of people that service accounts are not in.
 
 `SCOPES` is also what `adapter.probe` compares an account with.
@@ -25,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -95,9 +95,28 @@ _PRODUCTION_MOVES = Grant(
     write=True,
     create=True,
     delete=True,
-    fields=None,
-    # A loose move would be a stock booking; these can only be lines of a production.
-    only=(["OR", ["production_input", "!=", None], ["production_output", "!=", None]],),
+    fields=frozenset(
+        {
+            "product",
+            "unit",
+            "quantity",
+            "from_location",
+            "to_location",
+            "company",
+            "unit_price",
+            "currency",
+            "production_input",
+            "production_output",
+        }
+    ),
+    # A loose move would be a stock booking: these can only be lines of a production that is not released.
+    only=(
+        [
+            "OR",
+            ["production_input.state", "in", ["request", "draft"]],
+            ["production_output.state", "in", ["request", "draft"]],
+        ],
+    ),
 )
 
 SCOPES: Mapping[str, Scope] = {
@@ -125,24 +144,84 @@ SCOPES: Mapping[str, Scope] = {
         {
             "purchase.purchase": Grant(
                 create=True,
-                fields=frozenset(),
+                fields=frozenset(
+                    {"party", "invoice_address", "payment_term", "reference", "comment", "lines"}
+                ),
             ),
-            "purchase.line": Grant(create=True, fields=frozenset()),
+            "purchase.line": Grant(
+                create=True,
+                fields=frozenset(
+                    {
+                        "purchase",
+                        "type",
+                        "product",
+                        "product_supplier",
+                        "quantity",
+                        "unit",
+                        "unit_price",
+                        "taxes",
+                        "delivery_date_edit",
+                        "delivery_date_store",
+                    }
+                ),
+            ),
         }
     ),
     "purchase_order_line_change": Scope(
         {
-            "purchase.purchase": Grant(write=True, fields=frozenset({"lines"}), buttons=frozenset()),
+            "purchase.purchase": Grant(
+                write=True,
+                fields=frozenset({"lines"}),
+                buttons=frozenset({"draft", "quote"}),
+                only=(["state", "in", ["draft", "quotation"]],),
+            ),
             "purchase.line": Grant(
                 write=True,
+                fields=frozenset({"quantity", "unit_price", "delivery_date_edit", "delivery_date_store"}),
+            ),
+            "purchase.amendment": Grant(
+                create=True,
+                fields=frozenset({"purchase", "description", "lines"}),
+                buttons=frozenset({"validate_amendment"}),
+            ),
+            "purchase.amendment.line": Grant(
+                create=True,
                 fields=frozenset(
-                    {"quantity", "unit_price", "delivery_date", "delivery_date_edit", "delivery_date_store"}
+                    {
+                        "amendment",
+                        "action",
+                        "line",
+                        "product",
+                        "product_supplier",
+                        "quantity",
+                        "unit",
+                        "unit_price",
+                        "description",
+                    }
+                ),
+                only=(["action", "=", "line"],),
+            ),
+            "stock.move": Grant(
+                write=True,
+                fields=frozenset({"planned_date"}),
+                only=(
+                    ["origin.purchase.state", "=", "processing", "purchase.line"],
+                    ["state", "=", "draft"],
+                    ["shipment", "=", None],
                 ),
             ),
         }
     ),
     "sales_order_promise": Scope(
-        {"sale.sale": Grant(write=True, fields=frozenset({"shipping_date"}))},
+        {
+            "sale.sale": Grant(write=True, fields=frozenset({"shipping_date"})),
+            "stock.shipment.out": Grant(
+                write=True,
+                fields=frozenset({"planned_date"}),
+                buttons=frozenset({"draft", "wait"}),
+                only=(["state", "=", "draft"],),
+            ),
+        },
     ),
 }
 
@@ -182,7 +261,7 @@ def provision(admin: Client, accounts: Mapping[str, tuple[str, str]]) -> dict[st
         group = groups[group_name]
         _seal_models(admin, group, scope, exposed)
         _seal_fields(admin, group, scope)
-        _confine(admin, group, scope)
+        _confine(admin, group, groups[PEOPLE], scope)
         users[name] = _account(admin, login, password, group)
     _bind_buttons(admin, groups)
     return users
@@ -216,7 +295,9 @@ def _seal_models(admin: Client, group: int, scope: Scope, exposed: Sequence[str]
     names = ["model", "perm_read", "perm_write", "perm_create", "perm_delete"]
     rows = admin.search_read("ir.model.access", [("group", "=", group)], names)
     have = {row["model"]: row for row in rows}
-    missing = [{"model": model, "group": group, **row} for model, row in sorted(wanted.items()) if model not in have]
+    missing = [
+        {"model": model, "group": group, **row} for model, row in sorted(wanted.items()) if model not in have
+    ]
     if missing:
         admin.call("ir.model.access", "create", missing, writes=True)
     for model, row in wanted.items():
@@ -247,26 +328,38 @@ def _seal_fields(admin: Client, group: int, scope: Scope) -> None:
         admin.call("ir.model.field.access", "delete", surplus, writes=True)
 
 
-def _confine(admin: Client, group: int, scope: Scope) -> None:
+def _confine(admin: Client, group: int, people: int, scope: Scope) -> None:
     for model, grant in scope.models.items():
         if not grant.only:
             continue
-        name = f"Countersign {model} {group}"
-        if admin.search_read("ir.rule.group", [("name", "=", name)], ["id"], limit=1):
-            continue
-        rule = {
-            "name": name,
-            "model": model,
-            "global_p": False,
-            "default_p": False,
+        permissions = {
             "perm_read": False,
             "perm_write": grant.write,
             "perm_create": grant.create,
             "perm_delete": grant.delete,
-            "groups": [["add", [group]]],
-            "rules": [["create", [{"domain": json.dumps(list(grant.only))}]]],
         }
-        admin.call("ir.rule.group", "create", [rule], writes=True)
+        _rule(admin, f"Countersign {model} {group}", model, group, permissions, grant.only)
+        everything = {name: name != "perm_read" for name in permissions}
+        _rule(admin, f"Countersign {model} people", model, people, everything, ())
+
+
+def _rule(
+    admin: Client, name: str, model: str, group: int, permissions: Mapping[str, bool], domain: Sequence[Any]
+) -> None:
+    rules = [["create", [{"domain": json.dumps(list(domain))}]]] if domain else []
+    values = {"model": model, "global_p": False, "default_p": False, **permissions}
+    found = admin.search_read("ir.rule.group", [("name", "=", name)], ["rules.domain", *values], limit=1)
+    if not found:
+        created = {"name": name, **values, "groups": [["add", [group]]], "rules": rules}
+        admin.call("ir.rule.group", "create", [created], writes=True)
+        return
+    old = found[0]
+    same = [json.loads(rule["domain"]) for rule in old.get("rules.", ())] == (
+        [list(domain)] if domain else []
+    )
+    if not same or {key: old[key] for key in values} != values:
+        replaced = [["delete", [rule["id"] for rule in old.get("rules.", ())]], *rules]
+        admin.call("ir.rule.group", "write", [old["id"]], {**values, "rules": replaced}, writes=True)
 
 
 def _account(admin: Client, login: str, password: str, group: int) -> int:
@@ -298,12 +391,16 @@ def _account(admin: Client, login: str, password: str, group: int) -> int:
 def _bind_buttons(admin: Client, groups: Mapping[str, int]) -> None:
     ours = {name: groups[f"Countersign {name}"] for name in SCOPES if f"Countersign {name}" in groups}
     models = {model for scope in SCOPES.values() for model in scope.models}
-    for button in admin.search_read("ir.model.button", [("model", "in", sorted(models))], ["model", "name", "groups"]):
+    for button in admin.search_read(
+        "ir.model.button", [("model", "in", sorted(models))], ["model", "name", "groups"]
+    ):
         have = set(button["groups"])
         allowed = {
             ours[name]
             for name, scope in SCOPES.items()
-            if name in ours and (grant := scope.models.get(button["model"])) and button["name"] in grant.buttons
+            if name in ours
+            and (grant := scope.models.get(button["model"]))
+            and button["name"] in grant.buttons
         }
         keepers = have - set(ours.values())
         if not keepers:
@@ -345,7 +442,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AdapterError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    print(json.dumps(users, indent=2) + os.linesep, end="")
+    sys.stdout.write(json.dumps(users, indent=2) + "\n")
     return 0
 
 

@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--database", default="countersign")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--fresh", action="store_true", help="build: seed again, with dates around today")
     options = parser.parse_args(arguments)
     if not options.database_uri:
         parser.error("--database-uri is missing: a PostgreSQL whose role may create databases")
@@ -52,12 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
             stack.prepare()
             stack.reset()
             return 0
+        if options.command == "build" and options.fresh:
+            stack.prepare()
+            stack.forget()
         stack.up()
         if options.command == "build":
             stack.stop()
             stack.keep_template()
             return 0
-        print(stack.url, flush=True)
+        sys.stdout.write(f"{stack.url}\n")
+        sys.stdout.flush()
         stack.watch()
     except Stopped:
         pass

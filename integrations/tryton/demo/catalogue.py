@@ -60,18 +60,74 @@ BOUGHT = (
     Bought("RM-GLUE-D3", "Wood glue D3", "Kilogram", "6.30", "11", 60),
 )
 MADE = (
-    Made("FG-CHAIR", "Chair Aria", "189", "joinery", 2, 24, {
-        "RM-LEG-45": 4, "RM-SEAT": 1, "RM-RAIL-OAK": 2, "RM-SCREW-440": 12, "RM-DOWEL-8": 8,
-        "RM-GLUE-D3": 0.05, "RM-LACQ-MAT": 0.15}),
-    Made("FG-TABLE", "Table Brage 180", "890", "joinery", 3, 8, {
-        "RM-OAK-27": 2, "RM-LEG-72": 4, "RM-RAIL-OAK": 4, "RM-SCREW-440": 16, "RM-DOWEL-8": 16,
-        "RM-GLUE-D3": 0.2, "RM-LACQ-MAT": 0.6}),
-    Made("FG-DESK", "Desk Lund", "640", "joinery", 3, 6, {
-        "RM-OAK-18": 2, "RM-LEG-72": 4, "RM-RUNNER-45": 1, "RM-HANDLE": 1, "RM-SCREW-440": 24,
-        "RM-GLUE-D3": 0.15, "RM-LACQ-MAT": 0.5}),
-    Made("FG-SHELF", "Shelf Tarn, with doors", "420", "panel", 2, 5, {
-        "RM-OAK-18": 3, "RM-PLY-06": 1, "RM-HINGE-35": 4, "RM-HANDLE": 2, "RM-SCREW-440": 20,
-        "RM-DOWEL-8": 16, "RM-LACQ-MAT": 0.4}),
+    Made(
+        "FG-CHAIR",
+        "Chair Aria",
+        "189",
+        "joinery",
+        2,
+        24,
+        {
+            "RM-LEG-45": 4,
+            "RM-SEAT": 1,
+            "RM-RAIL-OAK": 2,
+            "RM-SCREW-440": 12,
+            "RM-DOWEL-8": 8,
+            "RM-GLUE-D3": 0.05,
+            "RM-LACQ-MAT": 0.15,
+        },
+    ),
+    Made(
+        "FG-TABLE",
+        "Table Brage 180",
+        "890",
+        "joinery",
+        3,
+        8,
+        {
+            "RM-OAK-27": 2,
+            "RM-LEG-72": 4,
+            "RM-RAIL-OAK": 4,
+            "RM-SCREW-440": 16,
+            "RM-DOWEL-8": 16,
+            "RM-GLUE-D3": 0.2,
+            "RM-LACQ-MAT": 0.6,
+        },
+    ),
+    Made(
+        "FG-DESK",
+        "Desk Lund",
+        "640",
+        "joinery",
+        3,
+        6,
+        {
+            "RM-OAK-18": 2,
+            "RM-LEG-72": 4,
+            "RM-RUNNER-45": 1,
+            "RM-HANDLE": 1,
+            "RM-SCREW-440": 24,
+            "RM-GLUE-D3": 0.15,
+            "RM-LACQ-MAT": 0.5,
+        },
+    ),
+    Made(
+        "FG-SHELF",
+        "Shelf Tarn, with doors",
+        "420",
+        "panel",
+        2,
+        5,
+        {
+            "RM-OAK-18": 3,
+            "RM-PLY-06": 1,
+            "RM-HINGE-35": 4,
+            "RM-HANDLE": 2,
+            "RM-SCREW-440": 20,
+            "RM-DOWEL-8": 16,
+            "RM-LACQ-MAT": 0.4,
+        },
+    ),
 )
 ROUTINGS = {
     "joinery": ("Cutting", "Machining", "Assembly", "Finishing"),
@@ -86,8 +142,12 @@ CENTRES = {
 SUPPLIERS = (
     Supplier("Skogen Timber", "Elverum", 14, ("RM-OAK-18", "RM-OAK-27", "RM-PLY-06")),
     Supplier("Bergdal Turnings", "Kongsberg", 10, ("RM-LEG-45", "RM-LEG-72", "RM-RAIL-OAK", "RM-SEAT")),
-    Supplier("Norfast Fittings", "Moss", 5, (
-        "RM-HINGE-35", "RM-RUNNER-45", "RM-HANDLE", "RM-SCREW-440", "RM-DOWEL-8")),
+    Supplier(
+        "Norfast Fittings",
+        "Moss",
+        5,
+        ("RM-RUNNER-45", "RM-HANDLE", "RM-SCREW-440", "RM-DOWEL-8", "RM-HINGE-35"),
+    ),
     Supplier("Lindholm Coatings", "Fredrikstad", 7, ("RM-LACQ-MAT", "RM-GLUE-D3")),
 )
 CUSTOMERS = (

@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -45,20 +46,21 @@ def _execute(database: str, *statements: str) -> list[tuple[Any, ...]]:
 
 def status(name: str) -> Any:
     """What `note` wrote; {} for a database without a note, None when there is no such database."""
-    rows = _execute(
-        "postgres",
-        "select shobj_description(oid, 'pg_database') from pg_database where datname = " + _literal(name),
+    notes = dict(
+        _execute("postgres", "select datname, shobj_description(oid, 'pg_database') from pg_database")
     )
-    if not rows:
+    if name not in notes:
         return None
-    return json.loads(rows[0][0]) if rows[0][0] else {}
+    return json.loads(notes[name]) if notes[name] else {}
 
 
 def create(name: str, template: str = "template0") -> None:
     """Create a database, as a copy of `template` with its note, or empty; whole or not at all."""
     building = f"{name}_half"
     drop(building)
-    _execute("postgres", f"create database {_quoted(building)} template {_quoted(template)} encoding 'unicode'")
+    _execute(
+        "postgres", f"create database {_quoted(building)} template {_quoted(template)} encoding 'unicode'"
+    )
     if inherited := status(template) if template != "template0" else None:
         note(building, json.dumps(inherited))
     rename(building, name)
@@ -89,9 +91,16 @@ def main(arguments: list[str]) -> int:
     """Do one of the commands above."""
     command, rest = arguments[0], arguments[1:]
     if command == "status":
-        print(json.dumps(status(*rest)))
+        sys.stdout.write(json.dumps(status(*rest)) + "\n")
         return 0
-    {"create": create, "drop": drop, "rename": rename, "note": note, "analyze": analyze}[command](*rest)
+    verbs: dict[str, Callable[..., None]] = {
+        "create": create,
+        "drop": drop,
+        "rename": rename,
+        "note": note,
+        "analyze": analyze,
+    }
+    verbs[command](*rest)
     return 0
 
 

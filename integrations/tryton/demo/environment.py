@@ -35,7 +35,17 @@ def ensure(venv: Path, log: Path) -> Path:
     uv = _uv()
     attempts: list[list[list[str]]] = []
     if uv:
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(LOCK)]
+        install = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(python),
+            "--require-hashes",
+            "-r",
+            str(LOCK),
+        ]
         attempts.append([[uv, "venv", "--quiet", "--python", sys.executable, str(venv)], install])
     pip = ["install", "--quiet", "--no-deps", "--no-compile", "--require-hashes", "-r", str(LOCK)]
     attempts.append([[sys.executable, "-m", "venv", str(venv)], [str(python), "-m", "pip", *pip]])

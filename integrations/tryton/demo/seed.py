@@ -58,20 +58,29 @@ class Plant:
     def tell(self, phase: str) -> None:
         """One step further."""
         self.done += 1
-        print(json.dumps({"phase": phase, "done": self.done, "total": self.total}), flush=True)
+        _say({"phase": phase, "done": self.done, "total": self.total})
 
 
 def reached(milestone: str) -> None:
     """Let the stack go on with what waits for this."""
-    print(json.dumps({"reached": milestone}), flush=True)
+    _say({"reached": milestone})
+
+
+def _say(what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 def set_up_company(plant: Plant, config: Any) -> Any:
     """The company, in euro."""
-    Currency = plant.model("currency.currency")
-    found = Currency.find([("code", "=", "EUR")])
-    euro = found[0] if found else Currency(
-        name="Euro", symbol="€", code="EUR", numeric_code="978", rounding=Decimal("0.01"), digits=2
+    currencies = plant.model("currency.currency")
+    found = currencies.find([("code", "=", "EUR")])
+    euro = (
+        found[0]
+        if found
+        else currencies(
+            name="Euro", symbol="€", code="EUR", numeric_code="978", rounding=Decimal("0.01"), digits=2
+        )
     )
     euro.save()
     wizard = plant.wizard("company.company.config")
@@ -81,7 +90,7 @@ def set_up_company(plant: Plant, config: Any) -> Any:
     wizard.form.party = party
     wizard.form.currency = euro
     wizard.execute("add")
-    config._context = plant.model("res.user").get_preferences(True, {})
+    config._context = plant.model("res.user").get_preferences(True, {})  # noqa: SLF001 proteus has no other way
     (company,) = plant.model("company.company").find([])
     plant.tell("Company")
     return company
@@ -99,11 +108,11 @@ def set_up_accounts(plant: Plant, company: Any, config: Any) -> Any:
     chart.form.company = company
     chart.execute("create_account")
 
-    Account = plant.model("account.account")
+    accounts = plant.model("account.account")
 
     def account(kind: str) -> Any:
         # Closed accounts are headings; the ERP refuses them on documents.
-        return Account.find(
+        return accounts.find(
             [(f"type.{kind}", "=", True), ("closed", "!=", True), ("company", "=", company.id)],
             order=[("code", "ASC")],
             limit=1,
@@ -119,11 +128,11 @@ def set_up_accounts(plant: Plant, company: Any, config: Any) -> Any:
     chart.execute("create_properties")
     plant.tell("Chart of accounts")
 
-    Sequence = plant.model("ir.sequence.strict")
+    sequences = plant.model("ir.sequence.strict")
     kinds = plant.model("ir.sequence.type")
 
     def sequence(kind: str, name: str) -> Any:
-        made = Sequence(
+        made = sequences(
             name=name, company=company, sequence_type=kinds.find([("name", "=", kind)], limit=1)[0]
         )
         made.save()
@@ -154,14 +163,17 @@ def set_up_products(plant: Plant, category: Any) -> None:
     """Materials and finished goods with their bills of materials and routings."""
     names = {item.unit for item in catalogue.BOUGHT} | {"Unit"}
     units = {unit.name: unit for unit in plant.model("product.uom").find([("name", "in", sorted(names))])}
-    Template = plant.model("product.template")
+    templates = plant.model("product.template")
 
     def make(code: str, name: str, unit: str, cost: Decimal, price: str, **flags: bool) -> None:
-        template = Template(name=name, default_uom=units[unit], type="goods", account_category=category)
+        template = templates(name=name, default_uom=units[unit], type="goods", account_category=category)
         template.list_price = Decimal(price)
         template.cost_price_method = "fixed" if flags.get("producible") else "average"
         for flag, value in flags.items():
             setattr(template, flag, value)
+        if flags.get("salable"):
+            # Without a lead time the ERP forgets the shipping date when it makes the shipment.
+            template.lead_time = dt.timedelta(days=1)
         (product,) = template.products
         product.code = product.suffix_code = code
         product.cost_price = cost
@@ -179,24 +191,24 @@ def set_up_products(plant: Plant, category: Any) -> None:
     plant.tell("Finished goods")
 
     operations = set_up_centres(plant)
-    Bom, Routing = plant.model("production.bom"), plant.model("production.routing")
+    boms, routings = plant.model("production.bom"), plant.model("production.routing")
     for good in catalogue.MADE:
-        bom = Bom(name=good.name)
+        bom = boms(name=good.name)
         for code, each in good.parts.items():
             bom.inputs.new(product=plant.products[code], quantity=float(each))
         bom.outputs.new(product=plant.products[good.code], quantity=1.0)
         bom.save()
-        routing = Routing(name=good.name)
-        routing.boms.append(Bom(bom.id))
+        routing = routings(name=good.name)
+        routing.boms.append(boms(bom.id))
         for name in catalogue.ROUTINGS[good.routing]:
             routing.steps.new(operation=operations[name])
         routing.save()
         product = plant.products[good.code]
         product.boms.append(
-            plant.model("product.product-production.bom")(bom=Bom(bom.id), routing=Routing(routing.id))
+            plant.model("product.product-production.bom")(bom=boms(bom.id), routing=routings(routing.id))
         )
         product.save()
-        lead = plant.model("production.lead_time")(product=product, bom=Bom(bom.id))
+        lead = plant.model("production.lead_time")(product=product, bom=boms(bom.id))
         lead.lead_time = dt.timedelta(days=good.days)
         lead.save()
         plant.boms[good.code], plant.routings[good.code] = bom, routing
@@ -205,8 +217,8 @@ def set_up_products(plant: Plant, category: Any) -> None:
 
 def set_up_centres(plant: Plant) -> dict[str, Any]:
     """Work centres below one plant; gives the routing operations by name."""
-    Centre = plant.model("production.work.center")
-    plant.centre = Centre(name="Workshop")
+    work_centres = plant.model("production.work.center")
+    plant.centre = work_centres(name="Workshop")
     plant.centre.save()
     operations = {}
     for name, centres in catalogue.CENTRES.items():
@@ -217,7 +229,7 @@ def set_up_centres(plant: Plant) -> dict[str, Any]:
         operation.save()
         operations[name] = operation
         for centre_name, cost in centres:
-            centre = Centre(name=centre_name, parent=plant.centre, category=category)
+            centre = work_centres(name=centre_name, parent=plant.centre, category=category)
             centre.cost_price, centre.cost_method = Decimal(cost), "hour"
             centre.save()
     return operations
@@ -236,10 +248,10 @@ def set_up_stock(plant: Plant) -> None:
 
 def set_up_parties(plant: Plant) -> None:
     """Suppliers with lead times and prices, and customers."""
-    Party = plant.model("party.party")
+    parties = plant.model("party.party")
 
     def party(name: str, city: str) -> Any:
-        made = Party(name=name)
+        made = parties(name=name)
         address = made.addresses[0] if made.addresses else made.addresses.new()
         address.street, address.city = "Industrigata 1", city
         return made
@@ -275,9 +287,9 @@ def recall(plant: Plant) -> None:
     for good in catalogue.MADE:
         (used,) = plant.products[good.code].boms
         plant.boms[good.code], plant.routings[good.code] = used.bom, used.routing
-    Party = plant.model("party.party")
-    plant.suppliers = [Party.find([("name", "=", supplier.name)])[0] for supplier in catalogue.SUPPLIERS]
-    plant.customers = [Party.find([("name", "=", name)])[0] for name, _ in catalogue.CUSTOMERS]
+    parties = plant.model("party.party")
+    plant.suppliers = [parties.find([("name", "=", supplier.name)])[0] for supplier in catalogue.SUPPLIERS]
+    plant.customers = [parties.find([("name", "=", name)])[0] for name, _ in catalogue.CUSTOMERS]
     (plant.term,) = plant.model("account.invoice.payment_term").find([("name", "=", TERM)])
     (plant.centre,) = plant.model("production.work.center").find([("name", "=", "Workshop")])
 
@@ -287,7 +299,9 @@ def there(plant: Plant, model: str, reference: str) -> bool:
     return bool(plant.model(model).find([("reference", "=", reference)], limit=1))
 
 
-def production(plant: Plant, reference: str, code: str, quantity: float, state: str, start: int, due: int) -> Any:
+def production(
+    plant: Plant, reference: str, code: str, quantity: float, state: str, start: int, due: int
+) -> Any:
     """One production order, brought to `state` as people would; days are relative to today.
 
     A job short of material stays waiting whatever was wanted.
@@ -332,7 +346,13 @@ def production(plant: Plant, reference: str, code: str, quantity: float, state: 
 
 
 def purchase(
-    plant: Plant, reference: str, supplier: int, lines: dict[str, tuple[float, str]], state: str, made: int, due: int
+    plant: Plant,
+    reference: str,
+    supplier: int,
+    lines: dict[str, tuple[float, str]],
+    state: str,
+    made: int,
+    due: int,
 ) -> Any:
     """One purchase order: code to quantity and unit price; `state` draft, quotation, processing or received."""
     order = plant.model("purchase.purchase")()
@@ -368,7 +388,13 @@ def purchase(
 
 
 def sale(
-    plant: Plant, reference: str, customer: int, lines: dict[str, tuple[float, str]], state: str, made: int, due: int
+    plant: Plant,
+    reference: str,
+    customer: int,
+    lines: dict[str, tuple[float, str]],
+    state: str,
+    made: int,
+    due: int,
 ) -> Any:
     """One sales order: code to quantity and unit price; `due` is the shipping date promised."""
     order = plant.model("sale.sale")()
@@ -427,7 +453,9 @@ def core_orders(plant: Plant) -> None:
 
 def more_productions(plant: Plant, rnd: random.Random) -> None:
     """The rest of the workshop's book."""
-    states = ["draft"] * 6 + ["waiting"] * 9 + ["assigned"] * 4 + ["running"] * 3 + ["done"] * 5 + ["cancelled"]
+    states = (
+        ["draft"] * 6 + ["waiting"] * 9 + ["assigned"] * 4 + ["running"] * 3 + ["done"] * 5 + ["cancelled"]
+    )
     starts = {"draft": 9, "waiting": 3, "assigned": 1, "running": -2, "done": -14, "cancelled": 4}
     for number in range(REST_PRODUCTIONS):
         state, reference = states[number % len(states)], f"JOB-{1101 + number}"
@@ -502,9 +530,9 @@ def more_sales(plant: Plant, rnd: random.Random) -> None:
             order.click("quote")
             order.click("draft")
             order.shipping_date = plant.day(due)
-            order.lines[0].unit_price = (order.lines[0].unit_price * Decimal(rnd.choice(["0.95", "1"]))).quantize(
-                Decimal("0.01")
-            )
+            order.lines[0].unit_price = (
+                order.lines[0].unit_price * Decimal(rnd.choice(["0.95", "1"]))
+            ).quantize(Decimal("0.01"))
             order.save()
             if state != "draft":
                 order.click("quote")
@@ -564,7 +592,7 @@ def main(arguments: list[str]) -> int:
         reached("core")
     else:
         plant.done = CORE_STEPS
-        config._context = plant.model("res.user").get_preferences(True, {})
+        config._context = plant.model("res.user").get_preferences(True, {})  # noqa: SLF001 proteus has no other way
         recall(plant)
     if not options.only_core:
         rnd = random.Random(20260101)  # noqa: S311 the same plant every time

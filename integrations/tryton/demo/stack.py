@@ -158,12 +158,22 @@ class Stack:
         building = f"{self.initialised_template}_building"
         self._database("drop", building)
         self._database("create", building)
-        for phase, modules in (("Laying the ERP's foundations", FIRST_MODULES), ("Installing modules", MODULES)):
+        for phase, modules in (
+            ("Laying the ERP's foundations", FIRST_MODULES),
+            ("Installing modules", MODULES),
+        ):
             self.tell(phase, steps=4)
             options = ("-c", str(self.home / "trytond.conf"), "-d", building, "-l", "en")
             self._run(
                 *("-O", str(self.python.with_name("trytond-admin")), *options),
-                *("--email", "admin@example.com", "--administrator", "--activate-dependencies", "-u", *modules),
+                *(
+                    "--email",
+                    "admin@example.com",
+                    "--administrator",
+                    "--activate-dependencies",
+                    "-u",
+                    *modules,
+                ),
                 log="init.log",
             )
             self._database("analyze", building)
@@ -194,7 +204,15 @@ class Stack:
         """Run the seed from `start`, calling `on_reached[milestone]` as milestones come."""
         with (self.home / "seed.log").open("ab") as log:
             child = self._spawn(
-                [str(self.python), "-O", "-m", "integrations.tryton.demo.seed", self.database, "--start", start],
+                [
+                    str(self.python),
+                    "-O",
+                    "-m",
+                    "integrations.tryton.demo.seed",
+                    self.database,
+                    "--start",
+                    start,
+                ],
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -277,6 +295,11 @@ class Stack:
 
     def _keep(self) -> None:
         self.mark(rest=True)
+
+    def forget(self) -> None:
+        """Drop the orders, keep the modules: the next start seeds again."""
+        self._database("drop", self.database)
+        self._database("drop", self.seeded_template)
 
     def keep_template(self) -> None:
         """Keep the finished database for `reset`; nobody may be connected."""
@@ -379,12 +402,14 @@ class Stack:
     def _write(self, name: str, text: str) -> None:
         path = self.home / name
         half = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
-        with open(half, "w", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:  # noqa: PTH123
+        with open(half, "w", opener=lambda file, flags: os.open(file, flags, 0o600)) as file:
             file.write(text)
         half.replace(path)
 
     def _environment(self, **variables: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TRYTON", "PYTHON"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("TRYTON", "PYTHON"))
+        }
         return {
             **kept,
             "PYTHONPATH": str(ROOT),
@@ -422,7 +447,7 @@ class Stack:
             env=self._environment(**variables),
             # Its own session: Ctrl-C reaches us, and we stop things in order.
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 it only calls prctl
         )
         self._children.append(child)
         return child
