@@ -5,6 +5,7 @@ Live adapters are kept per thread, because their sessions are, and given up when
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any
 
@@ -13,6 +14,15 @@ from console.environment import secret
 from integrations.contract import Account, Reader, Unsupported, Writer
 
 _local = threading.local()
+
+
+class _Pool(dict[tuple[str, str], Any]):
+    """One thread's live connections. They are closed when the thread ends, not when somebody cleans up."""
+
+    def __del__(self) -> None:
+        for live in self.values():
+            with contextlib.suppress(Exception):
+                live.close()
 
 
 def reader(name: str) -> Reader:
@@ -41,8 +51,8 @@ def drop(name: str) -> None:
         _pool().pop(key).close()
 
 
-def _pool() -> dict[tuple[str, str], Any]:
-    pool: dict[tuple[str, str], Any] = _local.__dict__.setdefault("pool", {})
+def _pool() -> _Pool:
+    pool: _Pool = _local.__dict__.setdefault("pool", _Pool())
     return pool
 
 
