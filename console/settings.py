@@ -262,6 +262,11 @@ LEASE_SECONDS = environment.number("LEASE_SECONDS", 90)  # longer than any adapt
 BELL_SECONDS = environment.number("BELL_SECONDS", 15)  # a bell unheard for so long is rung again
 AGAIN_SECONDS = environment.number("AGAIN_SECONDS", 20)  # a system is away, or something is held
 UNKNOWN_AFTER_SECONDS = environment.number("UNKNOWN_AFTER_SECONDS", 120)  # then a lost answer is a person's
+# A process that hangs in a transaction gives up its locks after the time of a lease.
+if _app_url:
+    DATABASES["default"]["OPTIONS"].setdefault(
+        "options", f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
+    )
 
 # Workers
 
