@@ -102,6 +102,20 @@ def test_an_effect_is_due_on_the_earlier_of_old_and_new_day() -> None:
     assert facts("purchase_order_create").due == dt.date(2026, 12, 9)
 
 
+def test_a_day_that_was_never_set_cannot_be_brought_back() -> None:
+    for name, field in (
+        ("production_order_reschedule", "planned_start"),
+        ("sales_order_promise", "promised_date"),
+    ):
+        type_ = TYPES[name]
+        assert facts(name).reversible
+        old = type_.sample_snapshot
+        snapshot = dataclasses.replace(old, record=Record({**old.record.fields, field: None}))
+        payload = type_.payload.model_validate_json(json.dumps(type_.sample))
+        assert type_.reversal(payload, snapshot) is None
+        assert not type_.facts(Case(payload, snapshot, {}, old.as_of.date())).reversible
+
+
 def test_money_of_two_currencies_is_not_added() -> None:
     lines = [dict(line) for line in TYPES["purchase_order_create"].sample["lines"]]
     lines[1]["unit_price"] = {"amount": "1", "currency": "SEK"}
