@@ -1,16 +1,19 @@
 """Who calls: keys that are missing, mistyped, forged, expired or revoked, and what is on record of it."""
 
 import datetime as dt
+import re
 import secrets
 
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
+from django.urls import URLPattern
 from django.utils import timezone
 
 from console.audit import OPERATOR
 from console.models import AgentKey, AuditEntry, Decision, Proposal
 from console.registry import keys
+from console.web import urls as web
 from tests.api.conftest import Caller, told
 from tests.cast import PASSWORD, People, Planner, agent, envelope, key, propose, version
 
@@ -130,3 +133,26 @@ def test_no_address_of_the_door_decides(call: Caller, planner: Planner) -> None:
     for verb in ("approve", "reject", "request_changes", "amend", "settle", "decide", "commit"):
         assert call("POST", f"proposals/{ref}/{verb}", {"seen": "x"}).status_code == 404
     assert not Decision.objects.exists()
+
+
+def pages() -> list[str]:
+    """Every address of the people's door, with something in place of its parameters."""
+    return [
+        "/" + re.sub(r"<[^>]*>", "CS-000000000000", str(one.pattern))
+        for one in web.urlpatterns
+        if isinstance(one, URLPattern)
+    ]
+
+
+def test_an_agents_key_opens_no_page_and_no_decision(client: Client, planner: Planner) -> None:
+    ref = propose(planner).ref
+    assert len(pages()) > 1
+    for address in pages():
+        path = address.replace("CS-000000000000", ref)
+        for method in ("GET", "POST"):
+            with_key = client.generic(method, path, headers=planner.headers)
+            without = client.generic(method, path)
+            assert (method, path, with_key.status_code) == (method, path, without.status_code)
+            assert ref.encode() not in with_key.content
+    assert not Decision.objects.exists()
+    assert Proposal.objects.get().state == "received"
