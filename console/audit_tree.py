@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 LOCKS = 20816
 """The class of our two advisory locks: (LOCKS, 1) whoever writes an entry, (LOCKS, 2) the sequencer."""
 
-BATCH = 10_000
+BATCH = 2_000
 """How many entries one checkpoint adds at most; a receipt reads at most twice as many hashes."""
 
 _ED25519 = b"\x01"

@@ -7,8 +7,23 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.access import DECIDES, READS
-from console.web import decisions, home, proposal, queue
+from console.access import AUDITS, CONFIGURES, CONFIRMS, DECIDES, EXPORTS, READS, STOPS
+from console.web import (
+    administration,
+    agents,
+    audit,
+    decisions,
+    exceptions,
+    home,
+    proposal,
+    queue,
+    stop,
+    systems,
+    types,
+)
+from console.web import (
+    help as help_page,
+)
 from console.web.guards import EVERYBODY, SIGNED_IN, Nav, Route
 
 ROUTES: tuple[Route, ...] = (
@@ -50,6 +65,139 @@ ROUTES: tuple[Route, ...] = (
         post=DECIDES,
         doing="settle an outcome",
     ),
+    Route(
+        "exceptions/",
+        exceptions.page,
+        "exceptions",
+        get=READS,
+        doing="see exceptions",
+        nav=Nav("Exceptions", "triangle-alert"),
+    ),
+    Route("agents/", agents.page, "agents", get=READS, doing="see agents", nav=Nav("Agents", "bot")),
+    Route("agents/new", agents.new, "agent-new", get=CONFIGURES, post=CONFIGURES, doing="register an agent"),
+    Route("agents/<slug:slug>/", agents.agent, "agent", get=READS, doing="see agents"),
+    Route(
+        "agents/<slug:slug>/versions",
+        agents.add_version,
+        "agent-version",
+        post=CONFIGURES,
+        doing="register a version",
+    ),
+    Route(
+        "agents/<slug:slug>/caps", agents.set_caps, "agent-caps", post=CONFIGURES, doing="set an agent's caps"
+    ),
+    Route("agents/<slug:slug>/keys", agents.issue_key, "key-issue", post=CONFIGURES, doing="issue a key"),
+    Route(
+        "agents/<slug:slug>/keys/<slug:key_id>/revoke",
+        agents.revoke_key,
+        "key-revoke",
+        post=CONFIGURES,
+        doing="revoke a key",
+    ),
+    Route("agents/<slug:slug>/grants", agents.set_grant, "grant-set", post=CONFIGURES, doing="set a grant"),
+    Route(
+        "agents/<slug:slug>/grants/<int:pk>/freeze",
+        agents.freeze,
+        "grant-freeze",
+        post=STOPS,
+        doing="freeze a grant",
+    ),
+    Route(
+        "agents/<slug:slug>/grants/<int:pk>/unfreeze",
+        agents.unfreeze,
+        "grant-unfreeze",
+        post=CONFIGURES,
+        doing="ask to unfreeze a grant",
+    ),
+    Route("systems/", systems.page, "systems", get=READS, doing="see systems", nav=Nav("Systems", "plug")),
+    Route("systems/<slug:name>/", systems.connection, "system", get=READS, doing="see systems"),
+    Route(
+        "systems/<slug:name>/test", systems.test, "system-test", post=CONFIGURES, doing="test a connection"
+    ),
+    Route(
+        "systems/<slug:name>/disable",
+        systems.disable,
+        "system-disable",
+        post=CONFIGURES,
+        doing="switch a connection",
+    ),
+    Route(
+        "systems/<slug:name>/enable",
+        systems.enable,
+        "system-enable",
+        post=CONFIGURES,
+        doing="switch a connection",
+    ),
+    Route("types/", types.page, "types", get=READS, doing="see types", nav=Nav("Types", "shapes")),
+    Route("types/<slug:name>/", types.type_, "type", get=READS, doing="see types"),
+    Route("tools/<slug:name>/", types.tool, "tool", get=READS, doing="see read tools"),
+    Route(
+        "limits/<slug:owner>/<slug:name>", types.set_limit, "limit-set", post=CONFIGURES, doing="set a limit"
+    ),
+    Route(
+        "audit/", audit.page, "audit", get=AUDITS, doing="see the audit log", nav=Nav("Audit", "scroll-text")
+    ),
+    Route("audit/export", audit.export, "audit-export", get=EXPORTS, doing="export the audit log"),
+    Route("audit/checkpoint", audit.checkpoint, "audit-checkpoint", get=AUDITS, doing="take a checkpoint"),
+    Route(
+        "audit/proposals/<str:ref>/", audit.story, "audit-story", get=AUDITS, doing="read a proposal's story"
+    ),
+    Route("audit/<int:pk>/", audit.entry, "audit-entry", get=AUDITS, doing="see the audit log"),
+    Route("audit/<int:pk>/receipt", audit.receipt, "audit-receipt", get=AUDITS, doing="take a receipt"),
+    Route(
+        "stop/",
+        stop.page,
+        "stops",
+        get=READS,
+        post=STOPS,
+        doing="throw the kill switch",
+        nav=Nav("Stop", "octagon-x"),
+    ),
+    Route("stop/<int:pk>/lift", stop.lift, "stop-lift", post=CONFIRMS, doing="ask to lift a stop"),
+    Route(
+        "administration/",
+        administration.page,
+        "administration",
+        get=READS,
+        doing="see administration",
+        nav=Nav("Administration", "settings"),
+    ),
+    Route(
+        "administration/widenings/<int:pk>/confirm",
+        administration.confirm,
+        "widening-confirm",
+        post=CONFIRMS,
+        doing="confirm a change",
+    ),
+    Route(
+        "administration/widenings/<int:pk>/decline",
+        administration.decline,
+        "widening-decline",
+        post=CONFIRMS,
+        doing="decline a change",
+    ),
+    Route(
+        "administration/people/<int:pk>/roles",
+        administration.set_roles,
+        "roles-set",
+        post=CONFIGURES,
+        doing="set roles",
+    ),
+    Route(
+        "administration/incidents/<int:pk>/",
+        administration.incident,
+        "incident",
+        get=READS,
+        doing="see incidents",
+    ),
+    Route(
+        "administration/incidents/<int:pk>/close",
+        administration.lift_incident,
+        "incident-lift",
+        post=STOPS,
+        doing="close an incident",
+    ),
+    Route("help/", help_page.page, "help", get=SIGNED_IN),
     Route("keys", home.keys, "keys", get=SIGNED_IN),
     Route("theme", home.theme, "theme", post=EVERYBODY),
 )

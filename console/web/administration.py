@@ -1,0 +1,112 @@
+"""Administration: what waits for a second person, incidents, people and their roles."""
+
+from __future__ import annotations
+
+import json
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from console import access
+from console.access import Role
+from console.errors import Missing
+from console.models import AuditEntry, Incident, Widening
+from console.registry import incidents, people, widenings
+from console.web.guards import actor, signed_in
+
+CLOSED = 20
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Everything that needs somebody's hand here, on one page."""
+    mine = access.roles(request.user)
+    return render(
+        request,
+        "administration/page.html",
+        {
+            "waiting": widenings.waiting(),
+            "incidents": Incident.objects.filter(lifted_at__isnull=True)
+            .select_related("connection", "proposal")
+            .order_by("-id"),
+            "closed": Incident.objects.filter(lifted_at__isnull=False)
+            .select_related("owner")
+            .order_by("-lifted_at")[:CLOSED],
+            "decided": Widening.objects.filter(decided_at__isnull=False)
+            .select_related("asked_by", "decided_by")
+            .order_by("-decided_at")[:CLOSED],
+            "people": [
+                (one, access.roles(one))
+                for one in User.objects.prefetch_related("groups").order_by(
+                    "-is_active", "last_name", "username"
+                )
+            ],
+            "all_roles": list(Role),
+            "configures": bool(mine & access.CONFIGURES),
+            "confirms": bool(mine & access.CONFIRMS),
+        },
+    )
+
+
+def confirm(request: HttpRequest, pk: int) -> HttpResponse:
+    """Be the second person."""
+    done = widenings.confirm(_widening(pk), by=signed_in(request), actor=actor(request))
+    messages.success(request, f"Confirmed: {done.text}. It is in force.")
+    return redirect("administration")
+
+
+def decline(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say no, or take back what one asked for."""
+    done = widenings.decline(_widening(pk), by=signed_in(request), actor=actor(request))
+    messages.warning(request, f"Declined: {done.text}. Nothing changed.")
+    return redirect("administration")
+
+
+def incident(request: HttpRequest, pk: int) -> HttpResponse:
+    """One incident with its timeline."""
+    found = _incident(pk)
+    entries = list(AuditEntry.objects.filter(chain=f"incident:{found.pk}").order_by("id"))
+    context = {
+        "incident": found,
+        "entries": [(one, json.loads(one.body)["detail"].get("note", "")) for one in entries],
+        "may_close": bool(access.roles(request.user) & access.STOPS),
+    }
+    return render(request, "administration/incident.html", context)
+
+
+def lift_incident(request: HttpRequest, pk: int) -> HttpResponse:
+    """Close it, with a note."""
+    incidents.lift(
+        _incident(pk), note=request.POST.get("note", ""), by=signed_in(request), actor=actor(request)
+    )
+    messages.success(request, "The incident is closed.")
+    return redirect("incident", pk=pk)
+
+
+def set_roles(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give a person roles: fewer at once, more when a second person confirms."""
+    one = User.objects.filter(pk=pk).first()
+    if one is None:
+        raise Missing("there is no such person")
+    wanted = [role for role in Role if role.value in request.POST.getlist("role")]
+    done = people.set_roles(one, wanted, by=signed_in(request), actor=actor(request))
+    if isinstance(done, Widening):
+        messages.info(request, f"Asked for: {done.text}. A second person has to confirm it.")
+    else:
+        messages.success(request, f"The roles of {one.get_full_name() or one.username} are set.")
+    return redirect("administration")
+
+
+def _widening(pk: int) -> Widening:
+    found = Widening.objects.select_related("asked_by").filter(pk=pk).first()
+    if found is None:
+        raise Missing("there is no such request")
+    return found
+
+
+def _incident(pk: int) -> Incident:
+    found = Incident.objects.select_related("connection", "proposal", "owner").filter(pk=pk).first()
+    if found is None:
+        raise Missing("there is no such incident")
+    return found

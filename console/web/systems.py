@@ -1,0 +1,177 @@
+"""Systems: the connections into them, what each carries, and what the probe proved about its accounts."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from console import access, dispatch
+from console.catalogue import READER, Spec, read_tools, specs, transaction_types
+from console.errors import Missing, Refused
+from console.models import Connection, Incident, Probe, System
+from console.registry import connections as registry
+from console.web.guards import actor, signed_in
+
+PATIENCE = dt.timedelta(seconds=90)
+"""How long a page waits for a test of the accounts before it says that no worker answered."""
+
+EFFECTS = {
+    "keyed": ("good", "The system enforces an idempotency key: a second send has no second effect."),
+    "unique reference": ("good", "The system refuses our reference a second time."),
+    "guarded": ("good", "The system enforces the record's stamp: a repeat is refused as stale."),
+    "read-back only": ("warn", "One automatic send and never a second; then the system is asked."),
+    "none": ("", "Read only: nothing is committed here."),
+}
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """Every connection under its system."""
+    found = [
+        _with_health(one)
+        for one in Connection.objects.select_related("system", "verified_by").order_by("title")
+    ]
+    systems = [
+        (system, [one for one in found if one.system_id == system.pk])
+        for system in System.objects.order_by("-level", "title")
+    ]
+    return render(request, "systems/page.html", {"systems": systems, "configures": _configures(request)})
+
+
+def connection(request: HttpRequest, name: str) -> HttpResponse:
+    """One connection. With `tested=<time>` it waits for probes newer than that."""
+    one = _with_health(_connection(name))
+    context = {
+        "connection": one,
+        "configures": _configures(request),
+        "incidents": Incident.objects.filter(connection=one, lifted_at__isnull=True).order_by("-id"),
+        **_accounts(request, one),
+    }
+    return render(request, "systems/accounts.html" if request.htmx else "systems/connection.html", context)  # type: ignore[attr-defined]
+
+
+def test(request: HttpRequest, name: str) -> HttpResponse:
+    """Ring for a worker that tries what the accounts must be refused."""
+    one = _connection(name)
+    if not one.enabled:
+        raise Refused(f"{one.title} is switched off; switch it on first")
+    if not dispatch.ring("console.tasks.probe_accounts", 1):
+        messages.error(
+            request, "No worker could be called: the broker does not answer. It is tried again every hour."
+        )
+        return redirect("system", name=name)
+    return redirect(f"{reverse('system', kwargs={'name': name})}?tested={timezone.now():%Y-%m-%dT%H:%M:%SZ}")
+
+
+def disable(request: HttpRequest, name: str) -> HttpResponse:
+    """Switch it off, at once."""
+    reason = request.POST.get("reason", "").strip()
+    if not reason:
+        raise Refused("say why; everybody sees it")
+    one = registry.disable(_connection(name), reason=reason, by=signed_in(request), actor=actor(request))
+    messages.warning(request, f"{one.title} is switched off. Nothing is read or written through it.")
+    return redirect("system", name=name)
+
+
+def enable(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask a second person to switch it on."""
+    asked = registry.enable(_connection(name), by=signed_in(request), actor=actor(request))
+    messages.info(request, f"Asked for: {asked.text}. A second person has to confirm it.")
+    return redirect("system", name=name)
+
+
+def _connection(name: str) -> Connection:
+    found = Connection.objects.select_related("system", "verified_by").filter(name=name).first()
+    if found is None:
+        raise Missing(f"there is no connection {name}")
+    return found
+
+
+def _with_health(one: Connection) -> Connection:
+    """Put on a connection what its page says of it: `spec`, `health` and `tone`."""
+    spec: Spec | None = specs().get(one.name)
+    one.spec = spec  # type: ignore[attr-defined]
+    ok, bad = one.last_ok_at, one.last_error_at if one.last_error else None
+    if spec is None:
+        health, tone = "No longer in the settings", "bad"
+    elif not one.enabled:
+        health, tone = "Switched off", "warn"
+    elif bad is not None and (ok is None or bad > ok):
+        health, tone = "Does not answer as it should", "bad"
+    elif ok is not None:
+        health, tone = "Answers", "good"
+    else:
+        health, tone = "Not asked yet", ""
+    one.health, one.tone = health, tone  # type: ignore[attr-defined]
+    one.carries = [] if spec is None else _carries(spec)  # type: ignore[attr-defined]
+    one.tools = (  # type: ignore[attr-defined]
+        []
+        if spec is None
+        else sorted((read_tools()[tool].title, tool) for tool in spec.adapter.tools if tool in read_tools())
+    )
+    return one
+
+
+def _carries(spec: Spec) -> list[dict[str, object]]:
+    rows = []
+    for name, carried in sorted(spec.adapter.types.items()):
+        type_ = transaction_types().get(name)
+        tone, means = EFFECTS[carried.effect.value]
+        rows.append(
+            {
+                "name": name,
+                "title": type_.title if type_ is not None else name,
+                "effect": carried.effect.value,
+                "tone": tone,
+                "means": means,
+                "note": carried.note,
+                "unsupported": sorted(carried.unsupported),
+                "account": spec.accounts.get(name, {}).get("login", ""),
+            }
+        )
+    return rows
+
+
+def _accounts(request: HttpRequest, one: Connection) -> dict[str, object]:
+    spec = specs().get(one.name)
+    purposes = sorted(set(spec.accounts) - {READER}) if spec is not None else []
+    rows = [
+        {
+            "purpose": purpose,
+            "login": spec.accounts[purpose].get("login", "") if spec is not None else "",
+            "probe": Probe.objects.filter(connection=one, purpose=purpose).order_by("-id").first(),
+        }
+        for purpose in purposes
+    ]
+    since = _moment(request.GET.get("tested", ""))
+    done = waiting = 0
+    if since is not None:
+        done = sum(row["probe"] is not None and row["probe"].at >= since for row in rows)  # type: ignore[attr-defined]
+        failed = one.last_error_at is not None and bool(one.last_error) and one.last_error_at >= since
+        waiting = 0 if failed else len(rows) - done
+    late = since is not None and timezone.now() - since > PATIENCE
+    return {
+        "accounts": rows,
+        "reader": spec.accounts[READER].get("login", "") if spec is not None else "",
+        "tested": request.GET.get("tested", "") if since is not None else "",
+        "done": done,
+        "waiting": waiting > 0 and not late,
+        "gave_up": waiting > 0 and late,
+    }
+
+
+def _moment(text: str) -> dt.datetime | None:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+def _configures(request: HttpRequest) -> bool:
+    return bool(access.roles(request.user) & access.CONFIGURES)
