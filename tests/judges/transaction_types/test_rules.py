@@ -232,7 +232,7 @@ PASSES: list[tuple[str, dict[str, Any], str]] = [
     (CREATE, {"payload": line(quantity=square("10"))}, "quantity.below_minimum"),
     (CREATE, {"payload": line(unit_price=euro("32.76"))}, "price.moved"),
     (CREATE, {"payload": line(unit_price=euro("40.56"))}, "price.implausible"),
-    (CREATE, {"payload": line(delivery_date="2026-12-07")}, "dates.within_lead_time"),
+    (CREATE, {"payload": line(delivery_date="2026-12-05")}, "dates.within_lead_time"),
     (CREATE, {"context": entry(lead_days=None), "payload": line(delivery_date="2026-11-24")}, "dates.within_lead_time"),
     (CREATE, {"context": open_order(product="2", quantity=units("9"))}, "duplicate.open_order"),
     (CREATE, {"context": open_order(product="5")}, "duplicate.also_on_order"),
