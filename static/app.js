@@ -10,10 +10,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     const dwell = form.querySelector("input[name=dwell_ms]");
-    if (dwell) {
-      const before = Number.parseInt(dwell.dataset.before || "0", 10) || 0;
-      dwell.value = String(Math.round(performance.now() - opened) + before);
-    }
+    if (dwell) dwell.value = String(Math.round(performance.now() - opened));
     if (form.method === "post" && !form.hasAttribute("hx-post")) {
       if (form.classList.contains("busy")) { event.preventDefault(); return; }
       form.classList.add("busy");
@@ -33,7 +30,6 @@
     if (link && dialog.showModal && !event.metaKey && !event.ctrlKey) {
       event.preventDefault();
       const url = new URL(link.href);
-      url.searchParams.set("dwell", String(Math.round(performance.now() - opened)));
       htmx.ajax("GET", url.pathname + url.search, { target: dialog, swap: "innerHTML" });
       return;
     }

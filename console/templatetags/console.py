@@ -69,8 +69,8 @@ def number(value: object) -> str:
 
 @register.filter
 def day(value: dt.date | str | None) -> str:
-    """A date with its month named; a dash for none."""
-    return rendering.day(value) if value else rendering.EMPTY
+    """A date with its month named, its year unless it is this one; a dash for none."""
+    return rendering.day(value, today=timezone.now().date()) if value else rendering.EMPTY
 
 
 @register.filter

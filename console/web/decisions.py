@@ -21,6 +21,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from console import access, diff
 from console.catalogue import transaction_types
@@ -34,18 +35,25 @@ from console.web.guards import actor, signed_in
 from integrations.contract import Field, Finding, Kind, Level, TransactionType
 
 A_DAY_MS = 24 * 3600 * 1000
+TYPED = "payload."
+"""What the names of an amend form's inputs begin with: a payload may have a field called `note` too."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One field of the amend form. `name` is the path in the payload; `was` the system's value in words."""
+    """One field of the amend form. `path` is its place in the payload, `name` its name in the form.
 
+    `was` is the system's value in words, `asked` the proposed one.
+    """
+
+    path: str
     name: str
     label: str
     kind: str
     value: str
     unit: str
-    was: Any
+    was: SafeString
+    asked: SafeString
     help: str
     critical: bool
     errors: list[Finding] = field(default_factory=list)
@@ -155,19 +163,12 @@ def settle(request: HttpRequest, ref: str) -> HttpResponse:
     if request.method != "POST":
         return _form(request, found, "settle")
     happened = {"yes": True, "no": False}.get(request.POST.get("happened", ""))
+    if happened is None:
+        missing = Finding(
+            "happened.missing", Level.ERROR, "Say whether the change is in the system.", field="happened"
+        )
+        return _form(request, found, "settle", Refused("say whether it happened", findings=[missing]))
     try:
-        if happened is None:
-            raise Refused(
-                "say whether it happened",
-                findings=[
-                    Finding(
-                        "happened.missing",
-                        Level.ERROR,
-                        "Say whether the change is in the system.",
-                        field="happened",
-                    )
-                ],
-            )
         done = review.settle(
             found,
             by=signed_in(request),
@@ -269,17 +270,16 @@ def _since(found: Proposal, seen: str, newest: Assessment | None) -> list[dict[s
         ("in the system", old.snapshot["record"], newest.snapshot["record"]),
         ("proposed", old.expected, newest.expected),
     ):
-        for row in diff.rows(
-            showing.record_of(before), showing.record_of(after), showing.record_of(after), type_.fields
-        ):
-            if row.changes:
-                rows.append(
-                    {
-                        "label": f"{row.field.label}, {what}",
-                        "before": rendering.words(row.base, row.field.kind, today=today),
-                        "after": rendering.words(row.proposed, row.field.kind, today=today),
-                    }
-                )
+        old_record, new_record = showing.record_of(before), showing.record_of(after)
+        rows += [
+            {
+                "label": f"{row.field.label}, {what}",
+                "before": rendering.words(row.base, row.field.kind, today=today),
+                "after": rendering.words(row.proposed, row.field.kind, today=today),
+            }
+            for row in diff.rows(old_record, new_record, new_record, type_.fields)
+            if row.changes
+        ]
     return rows
 
 
@@ -341,21 +341,24 @@ def _inputs(
     faults = refused.findings if refused is not None else ()
     today = timezone.now().date()
 
-    def one(spec: Field, name: str, value: Any, present: Any, was: Any) -> Input:
+    def one(spec: Field, path: str, value: Any, present: Any, was: Any) -> Input:
         shown, unit = _parts(value, present)
+        name = f"{TYPED}{path}"
         return Input(
+            path=path,
             name=name,
             label=spec.label,
             kind=spec.kind.value,
             value=posted.get(name, shown),
             unit=unit,
             was=rendering.words(was, spec.kind, today=today),
+            asked=rendering.words(value, spec.kind, today=today),
             help=spec.help,
             critical=spec.critical,
             errors=[
                 fault
                 for fault in faults
-                if fault.field == f"payload.{name}" or fault.field.startswith(f"payload.{name}.")
+                if fault.field == f"payload.{path}" or fault.field.startswith(f"payload.{path}.")
             ],
         )
 
@@ -418,7 +421,7 @@ def _amended(found: Proposal, posted: Mapping[str, str]) -> dict[str, Any]:
             if one.name not in posted:
                 continue
             typed = posted[one.name].strip().replace(rendering.NARROW, "").replace("\N{NO-BREAK SPACE}", "")
-            *path, last = one.name.split(".")
+            *path, last = one.path.split(".")
             place: Any = changed
             for part in path:
                 place = place[int(part)] if isinstance(place, list) else place[part]

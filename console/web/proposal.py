@@ -50,7 +50,7 @@ MOVING = (State.RECEIVED, State.APPROVED, State.COMMITTING, State.AWAITING_SYSTE
 
 NEXT = {
     State.RECEIVED: "A worker reads the record from the system and runs the checks. It appears for review by itself.",
-    State.IN_REVIEW: "It waits for a decision. Once everybody who must agree has, it is sent at once: there is no undo.",
+    State.IN_REVIEW: "It waits for a decision. Once everybody who must agree has, it is sent at once; there is no undo.",
     State.CHANGES_REQUESTED: "The agent has the note and may send another revision of the same case.",
     State.APPROVED: "A worker compares the record with what was approved, then sends it. This takes seconds.",
     State.COMMITTING: "It is being sent, and read back from the system afterwards.",
@@ -162,7 +162,7 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "facts": assessment.facts if assessment else None,
         "moved": _moved(type_, assessment),
         "record": record.of_version(proposal.agent_version_id, proposal.transaction_type),
-        "readings": _readings(proposal, revisions),
+        "readings": _readings(revisions),
         "attempts": _attempts(proposal) if proposal.attempts_made else [],
         "story": story(proposal),
         "rationale": _rationale(revisions),
@@ -272,7 +272,7 @@ def _moved(type_: TransactionType | None, assessment: Assessment | None) -> list
     return found
 
 
-def _readings(proposal: Proposal, revisions: list[Revision]) -> list[Any]:
+def _readings(revisions: list[Revision]) -> list[Any]:
     cited = (
         Cited.objects.filter(revision__in=revisions)
         .select_related("reading__connection")

@@ -326,12 +326,13 @@ def _search(user: User, found: QuerySet[Proposal], chosen: Filter) -> QuerySet[P
 
 
 def _order(sort: str) -> list[Any]:
-    return {
+    orders: dict[str, list[Any]] = {
         "risk": ["-risk", "id"],
         "money": [F("value_amount").desc(nulls_last=True), "id"],
         "time": ["expires_at", "id"],
         "newest": ["-id"],
-    }[sort]
+    }
+    return orders[sort]
 
 
 def _key(last: Proposal, sort: str) -> str:

@@ -31,8 +31,10 @@ ARROW = "\N{RIGHTWARDS ARROW}"
 COMBINING_IN_A_ROW = 2
 BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f")
 """Invisible, though their category says letter, symbol or mark."""
-HARMLESS = frozenset("\u00aa\u00ba\u00b5\u03bc\u03a9\u2126\u0394\u03c0")
-"""Ordinal signs, micro, ohm, delta and pi: plants write them, and they are taken for nothing else."""
+SELECTORS = (("\ufe00", "\ufe0f"), ("\U000e0100", "\U000e01ef"), ("\u180b", "\u180f"))
+"""Variation selectors: invisible marks that change how the character before them is drawn."""
+HARMLESS = frozenset("\u2026\u00aa\u00ba\u00b5\u03bc\u03a9\u2126\u0394\u03c0")
+"""The ellipsis, ordinal signs, micro, ohm, delta and pi: plants write them, and they are taken for nothing else."""
 LOOKS_LATIN = frozenset(
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0501\u0410\u0412\u0415\u041a\u041c\u041d\u041e"
     "\u0420\u0421\u0422\u0425\u0406\u0408\u0405\u03bf\u03c1\u03bd\u03b9\u03ba\u03b1\u0391\u0392\u0395\u0396\u0397"
@@ -43,6 +45,7 @@ TOGETHER = (frozenset({"CJK", "HIRAGANA", "KATAKANA", "LATIN"}), frozenset({"CJK
 """Scripts that ordinary words of one language mix."""
 WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 DIGIT_LIKE = re.compile(r"^(?=.*[0-9])(?=.*[OolI])[0-9OolI.,]{2,}$")
+NEAR_DIGIT = re.compile(r"[0-9][OolI]|[OolI][0-9]")
 SHORT = 600
 
 
@@ -76,7 +79,7 @@ def plain(text: object) -> SafeString:
     if isinstance(text, SafeString):
         return text
     value = "" if text is None else str(text)
-    if value.isascii() and value.isprintable():
+    if value.isascii() and value.isprintable() and not NEAR_DIGIT.search(value):
         return format_html("{}", value)
     return format_html("<bdi>{}</bdi>", format_html_join("", "{}", ((_html(one),) for one in pieces(value))))
 
@@ -135,11 +138,7 @@ def _hides(character: str) -> bool:
     category = unicodedata.category(character)
     if category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"} or character in BLANK:
         return True
-    if (
-        0xFE00 <= ord(character) <= 0xFE0F
-        or 0xE0100 <= ord(character) <= 0xE01EF
-        or 0x180B <= ord(character) <= 0x180F
-    ):
+    if any(first <= character <= last for first, last in SELECTORS):
         return True
     if category == "Nd":
         return True
@@ -167,7 +166,7 @@ def _script(letter: str) -> str:
     name = unicodedata.name(letter, "UNNAMED")
     if name.startswith(("FULLWIDTH", "HALFWIDTH", "MATHEMATICAL", "DOUBLE-STRUCK", "CIRCLED", "SCRIPT")):
         return "LATIN" if unicodedata.normalize("NFKC", letter).isascii() else name.split()[1]
-    return name.split()[0]
+    return name.split()[0].split("-")[0]
 
 
 def number(value: object, *, decimals: int = 0) -> str:
@@ -184,7 +183,7 @@ def number(value: object, *, decimals: int = 0) -> str:
     whole, _, fraction = format(abs(exact), "f").partition(".")
     fraction = fraction.rstrip("0").ljust(decimals, "0")
     grouped = f"{int(whole):,}".replace(",", NARROW)
-    sign = "\N{MINUS SIGN}" if exact < 0 else ""
+    sign = "\N{MINUS SIGN}" if exact.is_signed() else ""
     return sign + grouped + (f".{fraction}" if fraction else "")
 
 
@@ -256,7 +255,7 @@ def duration(seconds: float) -> str:
     minutes = int(abs(seconds)) // 60
     if minutes < 1:
         return "under a minute"
-    if minutes < 120:
+    if minutes < 2 * 60:
         return f"{minutes}\N{NO-BREAK SPACE}min"
     if minutes < 48 * 60:
         return f"{minutes // 60}\N{NO-BREAK SPACE}h"

@@ -132,7 +132,7 @@ def one_line(seen: Sight) -> SafeString:
         for one in seen.lists
         if one.changed
     ]
-    return format_html_join(" · ", "{}", ((part,) for part in parts or ["No change"]))
+    return format_html_join(" · ", "{}", ((part,) for part in parts or [format_html("{}", "No change")]))
 
 
 def headline(
