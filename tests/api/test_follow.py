@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 real = pytest.mark.django_db(transaction=True, databases=["default", "owner"])
 
 
-def reschedule(erp: SandboxProcess, **changes: str) -> dict:
+def reschedule(erp: SandboxProcess, **changes: str) -> dict[str, Any]:
     """A payload that is right for an order of the sandbox, unless `changes` say otherwise."""
     order = erp.find("production", state="draft")
     return {
@@ -37,7 +38,7 @@ def reviewed(planner: Planner, erp: SandboxProcess) -> Proposal:
     """A proposal that was assessed and waits for people."""
     made = propose(planner, envelope(payload=reschedule(erp)))
     found = assess.assess(made, actor=WORKER)
-    assert found.state == State.IN_REVIEW, found.assessments.last().findings
+    assert found.state == State.IN_REVIEW, found.state_reason
     return found
 
 

@@ -1,7 +1,10 @@
 """Live, ready, metrics."""
 
+from typing import Any
+
 import pytest
 from django.conf import LazySettings
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
@@ -34,7 +37,7 @@ def test_without_the_broker_it_is_not_ready_and_says_so(client: Client, settings
 
 def test_with_a_migration_missing_it_is_not_ready(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitoring, "_migrated", [])
-    monkeypatch.setattr(monitoring.MigrationExecutor, "migration_plan", lambda *_: ["one"])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["one"])
     response = client.get("/ready")
     assert (response.status_code, response.json()["migrations"]) == (503, "missing: run `manage.py migrate`")
 
@@ -57,7 +60,7 @@ def test_metrics_count_what_is_not_finished(client: Client, planner: Planner) ->
     ],
 )
 def test_metrics_are_not_for_strangers_nor_for_whoever_comes_by_a_proxy(
-    client: Client, monkeypatch: pytest.MonkeyPatch, sent: dict
+    client: Client, monkeypatch: pytest.MonkeyPatch, sent: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("METRICS_TOKEN", "right")
     assert client.get("/metrics", **sent).status_code == 403

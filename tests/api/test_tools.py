@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # its stubs are not in our locks
 import pytest
 
 from console.catalogue import read_tools, transaction_types
