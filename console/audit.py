@@ -41,6 +41,7 @@ VERBS: Mapping[str, Verb] = {
     "proposal.moved": Verb("sent {subject} back: the record or the rules moved", "warn"),
     "proposal.expire": Verb("let {subject} expire", "warn"),
     "commit.claim": Verb("began to commit {subject}"),
+    "commit.note": Verb("was about to take a step of {subject}"),
     "commit.away": Verb("could not reach the system for {subject}; nothing was sent", "warn"),
     "commit.in_doubt": Verb("lost the answer for {subject}; asking the system", "warn"),
     "commit.resume": Verb("went on with {subject} from what the system shows"),

@@ -140,7 +140,7 @@ def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *
                 step,
                 expect=expect,
                 reference=proposal.ref,
-                note=partial(_note, attempt, place),
+                note=partial(_note, attempt, place, actor),
             )
             reach("S8")
             if isinstance(answer, Accepted):
@@ -232,7 +232,7 @@ def new_attempt(
     )
 
 
-def _note(attempt: Attempt, place: int, about: Mapping[str, Any]) -> None:
+def _note(attempt: Attempt, place: int, actor: Actor, about: Mapping[str, Any]) -> None:
     """Durable when it returns: this worker still holds the fence, nothing stops it, and it is about to do this."""
     with transaction.atomic():
         access.check_may_go_on(attempt.proposal)
@@ -242,6 +242,14 @@ def _note(attempt: Attempt, place: int, about: Mapping[str, Any]) -> None:
         if held != 1:
             raise LostFence
         AttemptNote.objects.create(attempt=attempt, step=place, detail=dict(about), at=Now())
+        audit.record(
+            "commit.note",
+            actor=actor,
+            chain=audit.proposal_chain(attempt.proposal),
+            subject=attempt.proposal.ref,
+            proposal=attempt.proposal,
+            detail={"attempt": attempt.number, "step": attempt.steps[place]["name"]},
+        )
     reach("S6b")
 
 

@@ -52,8 +52,7 @@ def record(date: str = "2026-12-01", total: str = "10.00", *lines: dict[str, Any
 def test_three_ways(
     base: Any, proposed: Any, now: Any, changes: bool, has_moved: bool, conflict: bool
 ) -> None:
-    sides = [record(note=value) for value in (base, proposed, now)]
-    row = rows(*sides, FIELDS)[2]
+    row = rows(record(note=base), record(note=proposed), record(note=now), FIELDS)[2]
     assert (row.changes, row.moved, row.conflict) == (changes, has_moved, conflict)
 
 
@@ -168,11 +167,8 @@ KEYS = some.lists(some.sampled_from("abcdef"), unique=True, max_size=5)
 AMOUNTS = some.sampled_from(["1", "2", "3"])
 
 
-@given(
-    KEYS.flatmap(lambda keys: some.tuples(*(AMOUNTS.map(lambda n, k=key: line(k, n)) for key in keys))),
-    AMOUNTS,
-)
-def test_a_record_never_differs_from_itself(lines: tuple[dict[str, Any], ...], total: str) -> None:
-    one = record("2026-12-01", total, *lines)
+@given(KEYS, some.lists(AMOUNTS, min_size=5, max_size=5), AMOUNTS)
+def test_a_record_never_differs_from_itself(keys: list[str], quantities: list[str], total: str) -> None:
+    one = record("2026-12-01", total, *(line(*pair) for pair in zip(keys, quantities, strict=False)))
     assert differences(one, one, FIELDS, base=record()) == ()
     assert moved(one, one, FIELDS) == ()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from console import policy
-from console.findings import Finding, Level, Status
+from console.findings import Finding, Level, Status, Verdict
 from console.policy import Agreement, Situation
 from integrations.contract import Facts, Money
 
@@ -85,7 +85,7 @@ def test_a_requirement_that_crashes_is_an_error_and_not_satisfied() -> None:
 
 def test_no_requirement_that_applies_is_a_failure() -> None:
     assert not policy.passes(())
-    nothing = policy.Verdict("x", Status.NOT_APPLICABLE, "")
+    nothing = Verdict("x", Status.NOT_APPLICABLE, "")
     assert not policy.passes((nothing,))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
+from console.access import Role
 from console.access import person as named
 from console.audit import OPERATOR, WORKER, Actor
 from console.errors import Denied, Held, Refused
@@ -194,7 +195,7 @@ def test_what_narrows_holds_at_once_and_what_widens_waits_for_a_second_person(
 
 def test_nobody_confirms_their_own_new_role(people: People) -> None:
     asked = roles.set_roles(
-        people.ben, ["supervisor", "administrator"], by=people.dora, actor=named(people.dora)
+        people.ben, [Role.SUPERVISOR, Role.ADMINISTRATOR], by=people.dora, actor=named(people.dora)
     )
     assert isinstance(asked, Widening)
     with pytest.raises(Denied, match="your own roles"):

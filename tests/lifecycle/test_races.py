@@ -6,8 +6,10 @@ import datetime as dt
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -67,16 +69,24 @@ def at_once(acts: Sequence[Callable[[], object]]) -> list[object]:
     return answers
 
 
-def approving(one: Proposal, by: object, seen: str) -> Callable[[], object]:
-    return lambda: review.approve(fresh(one), by=by, seen=seen, actor=named(by))  # type: ignore[arg-type]
+def committing(one: Proposal) -> Proposal:
+    return commit(fresh(one), actor=WORKER)
 
 
-def rejecting(one: Proposal, by: object, seen: str) -> Callable[[], object]:
+def withdrawing(one: Proposal, planner: Planner) -> Proposal:
+    return withdraw(fresh(one), planner.version, reason="", actor=planner.actor)
+
+
+def approving(one: Proposal, by: User, seen: str) -> Callable[[], object]:
+    return lambda: review.approve(fresh(one), by=by, seen=seen, actor=named(by))
+
+
+def rejecting(one: Proposal, by: User, seen: str) -> Callable[[], object]:
     return lambda: review.reject(
         fresh(one),
-        by=by,  # type: ignore[arg-type]
+        by=by,
         seen=seen,
-        actor=named(by),  # type: ignore[arg-type]
+        actor=named(by),
         reason="other",
     )
 
@@ -143,9 +153,9 @@ def test_approve_against_withdraw_against_expire_against_claim(
         at_once(
             [
                 approving(one, people.ana, seen),
-                lambda one=one: withdraw(fresh(one), planner.version, reason="", actor=planner.actor),  # type: ignore[misc]
+                partial(withdrawing, one, planner),
                 lambda: sweep(actor=WORKER),
-                lambda one=one: commit(fresh(one), actor=WORKER),  # type: ignore[misc]
+                partial(committing, one),
             ]
         )
         sweep(actor=WORKER)
@@ -158,9 +168,9 @@ def test_approve_against_withdraw_against_expire_against_claim(
 
 def test_ten_bells_at_once_are_one_effect(planner: Planner, people: People, erp: SandboxProcess) -> None:
     prove_accounts()
-    for which in ({"state": "draft"}, {"state": "released"}):
-        one = approved(in_review(planner, reschedule(erp, **which)), people.ana)
-        at_once([lambda one=one: commit(fresh(one), actor=WORKER)] * 10)  # type: ignore[misc]
+    for state in ("draft", "released"):
+        one = approved(in_review(planner, reschedule(erp, state=state)), people.ana)
+        at_once([partial(committing, one)] * 10)
         assert fresh(one).state == State.COMMITTED
         assert Attempt.objects.filter(proposal=one).count() == 1
     assert erp.duplicates() == []
@@ -183,7 +193,7 @@ def test_two_proposals_for_one_document_are_committed_one_at_a_time(
             approved(in_review(planner, reschedule(erp, days=days + number)), people.ana) for days in (7, 60)
         ]
         erp.fail("slow", operation="write", seconds=0.05, times=2)
-        at_once([lambda one=one: commit(fresh(one), actor=WORKER) for one in both])  # type: ignore[misc]
+        at_once([partial(committing, one) for one in both])
         erp.heal()
         states = sorted(fresh(one).state for one in both)
         assert State.COMMITTED in states
@@ -202,16 +212,16 @@ def test_nothing_is_claimed_or_sent_after_the_kill_switch(
     """R11. What the sandbox saw after the throw returned had begun before it: its note is older than the throw."""
     prove_accounts()
     for number in range(rounds):
-        orders = [{"state": "draft"}, {"state": "requested"}, {"state": "released"}]
+        states = ["draft", "requested", "released"]
         several = [
-            approved(in_review(planner, reschedule(erp, days=14 + number, **which)), people.ana)
-            for which in orders
+            approved(in_review(planner, reschedule(erp, days=14 + number, state=state)), people.ana)
+            for state in states
         ]
 
         def throw() -> object:
             return kill.throw(scope="everything", reason="Now.", by=people.ana, actor=named(people.ana))
 
-        at_once([throw, *(lambda one=one: commit(fresh(one), actor=WORKER) for one in several)])  # type: ignore[misc]
+        at_once([throw, *(partial(committing, one) for one in several)])
         (thrown,) = kill.in_force()
         for one in several:
             for attempt in Attempt.objects.filter(proposal=one):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
 from console import catalogue
@@ -230,9 +232,9 @@ def test_nobody_decides_who_may_not(
     planner: Planner, people: People, erp: SandboxProcess, who: str, why: str
 ) -> None:
     one = in_review(planner, reschedule(erp))
-    user = getattr(people, who)
+    user: User = getattr(people, who)
     seen = shown(one).digest
-    decisions = [
+    decisions: list[Callable[[], object]] = [
         lambda: review.approve(one, by=user, seen=seen, actor=named(user)),
         lambda: review.reject(one, by=user, seen=seen, actor=named(user), reason="other"),
         lambda: review.request_changes(one, by=user, seen=seen, actor=named(user), reason="other", note="x"),

@@ -57,6 +57,7 @@ def test_a_change_is_committed_read_back_and_told(
         "proposal.assess",
         "proposal.approve",
         "commit.claim",
+        "commit.note",
         "commit.committed",
     ]
 
