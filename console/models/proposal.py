@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.db import models
 
@@ -96,6 +98,8 @@ class Proposal(models.Model):
     reverses = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
     )
+    db_now: dt.datetime
+    """The database's clock when the row was read, where `models.loading` read it."""
 
     class Meta:
         indexes = [
@@ -162,7 +166,7 @@ class Reading(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="readings")
     arguments = models.JSONField()
     outcome = models.CharField(max_length=20)
-    """answered, rejected, unavailable, in_doubt, out_of_scope, unsupported"""
+    """answered, rejected, unavailable, in_doubt, out_of_scope, unsupported, error (the adapter itself failed)"""
     text = models.CharField(max_length=300, blank=True)
     answer = models.JSONField(null=True)
     digest = models.CharField(max_length=64, blank=True)
