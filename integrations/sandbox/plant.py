@@ -275,8 +275,10 @@ class Plant:
         answer: Doc | None = None,
     ) -> None:
         """Make an effect true: into the ledger first, then into the records."""
+        stamped = operation != "restore" and (after or {}).get("stamp") != (before or {}).get("stamp")
         entry = {
-            "seq": int(after["stamp"] if after and operation in OPERATIONS else self.next_stamp()),
+            # Its place in the log is the stamp it gave, so that "after this stamp" leaves it out.
+            "seq": int(after["stamp"] if after and stamped else self.next_stamp()),
             "at": self.now().isoformat(),
             "reference": reference,
             "account": account,
