@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.conf import settings
 from django.db import models
 
@@ -54,6 +56,8 @@ class AgentKey(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    db_now: dt.datetime
+    """The database's clock when the row was read, where `models.loading` read it."""
 
     def __str__(self) -> str:
         return self.key_id
@@ -95,7 +99,7 @@ class Grant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.version}: {self.name} on {self.connection_id} ({self.autonomy})"
+        return f"{self.version}: {self.name} on {self.connection.name} ({self.autonomy})"
 
 
 class CallWindow(models.Model):

@@ -36,7 +36,7 @@ KINDS = {
 PROBLEMS = {
     "late": ("Late", "clock-alert", "bad"),
     "short_of_material": ("Short of material", "package-x", "warn"),
-    "unconfirmed": ("Unconfirmed", "circle-help", "warn"),
+    "unconfirmed": ("Unconfirmed", "circle-question-mark", "warn"),
     "blocked": ("Blocked", "ban", "bad"),
 }
 

@@ -94,7 +94,7 @@ def _context(request: HttpRequest) -> dict[str, object]:
         "systems": System.objects.order_by("title"),
         "types": sorted((type_.title, name) for name, type_ in transaction_types().items()),
         "agents": Agent.objects.order_by("title"),
-        "given": {},
+        "given": {"what": request.GET.get("what", "")},
     }
 
 
