@@ -15,7 +15,7 @@ from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils.dateparse import parse_date
 
 from console.audit import VERBS, Verb
@@ -258,11 +258,10 @@ class _Echo:
 
 
 def _rows(want: Wanted) -> Iterator[Any]:
-    found = entries(want).select_related(None).order_by("pk")
+    """Entries with their place in the tree as `place`. A server-side cursor, so in a transaction."""
+    found = entries(want).select_related(None).annotate(place=F("leaf__index")).order_by("pk")
     with transaction.atomic():
-        for row in found.select_related("leaf").iterator(_FETCH):
-            row.place = row.leaf.index if hasattr(row, "leaf") else None
-            yield row
+        yield from found.iterator(_FETCH)
 
 
 def _first_id(moment: dt.datetime) -> int:

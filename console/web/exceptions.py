@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.cache import cache
@@ -115,7 +116,7 @@ def _age(kept: dict[str, Any]) -> float:
 
 
 def _counted(
-    known: dict[str, tuple[str, ...]], rows: list[dict[str, Any]], name: str, **other: str
+    known: Mapping[str, tuple[str, ...]], rows: list[dict[str, Any]], name: str, **other: str
 ) -> list[dict[str, Any]]:
     count = Counter(row[name] for row in rows if all(value in {"", row[key]} for key, value in other.items()))
     return [{"name": one, "title": told[0], "count": count[one]} for one, told in known.items()]

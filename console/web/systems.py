@@ -118,7 +118,7 @@ def _with_health(one: Connection) -> Connection:
 
 
 def _carries(spec: Spec) -> list[dict[str, object]]:
-    rows = []
+    rows: list[dict[str, object]] = []
     for name, carried in sorted(spec.adapter.types.items()):
         type_ = transaction_types().get(name)
         tone, means = EFFECTS[carried.effect.value]
@@ -140,18 +140,22 @@ def _carries(spec: Spec) -> list[dict[str, object]]:
 def _accounts(request: HttpRequest, one: Connection) -> dict[str, object]:
     spec = specs().get(one.name)
     purposes = sorted(set(spec.accounts) - {READER}) if spec is not None else []
+    newest = {
+        purpose: Probe.objects.filter(connection=one, purpose=purpose).order_by("-id").first()
+        for purpose in purposes
+    }
     rows = [
         {
             "purpose": purpose,
             "login": spec.accounts[purpose].get("login", "") if spec is not None else "",
-            "probe": Probe.objects.filter(connection=one, purpose=purpose).order_by("-id").first(),
+            "probe": newest[purpose],
         }
         for purpose in purposes
     ]
     since = _moment(request.GET.get("tested", ""))
     done = waiting = 0
     if since is not None:
-        done = sum(row["probe"] is not None and row["probe"].at >= since for row in rows)  # type: ignore[attr-defined]
+        done = sum(found is not None and found.at >= since for found in newest.values())
         failed = one.last_error_at is not None and bool(one.last_error) and one.last_error_at >= since
         waiting = 0 if failed else len(rows) - done
     late = since is not None and timezone.now() - since > PATIENCE

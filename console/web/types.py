@@ -155,9 +155,9 @@ def _type(one: dict[str, Any], known: dict[str, Any]) -> str:
         return "one of " + ", ".join(str(value).replace("_", " ") for value in one["enum"])
     if one.get("type") == "array":
         return "list of " + _type(one.get("items", {}), known)
-    return {"string": one.get("format", "text"), "integer": "whole number", "boolean": "yes or no"}.get(
-        str(one.get("type", "")), str(one.get("type", "anything"))
-    )
+    name = str(one.get("type", "anything"))
+    plain = {"string": str(one.get("format", "text")), "integer": "whole number", "boolean": "yes or no"}
+    return plain.get(name, name)
 
 
 def _in_words(rule: Any) -> str:

@@ -6,7 +6,7 @@ import time
 import pytest
 from django.db import connections, transaction
 
-from console import audit_check, audit_tree
+from console import audit_check, audit_search, audit_tree
 from console.audit import WORKER
 from console.models import AuditEntry
 
@@ -85,3 +85,43 @@ def test_a_million_entries_are_placed_and_checked(long_log: None) -> None:
         f"\n{placed} entries: placed in {treed:.1f} s, checked in {checked:.1f} s, receipt in {receipt * 1000:.0f} ms"
     )
     assert checked <= 15 * placed / 1_000_000 + 1
+
+
+def test_a_page_of_a_long_log_takes_no_longer_than_the_first(long_log: None) -> None:
+    """Target: any page within 50 ms, however long the log and however far back."""
+    del long_log
+    last = AuditEntry.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    middle = AuditEntry.objects.get(pk=AuditEntry.objects.filter(pk__gte=last // 2).order_by("pk")[0].pk)
+    day = middle.at.date().isoformat()
+    searches: list[tuple[dict[str, str], dict[str, int]]] = [
+        ({}, {}),
+        ({}, {"older": last // 2}),
+        ({}, {"older": 200}),
+        ({}, {"newer": last // 2}),
+        ({"verb": "proposal.approve"}, {"older": last // 2}),
+        ({"verb": "commit."}, {"older": last // 2}),
+        ({"verb": "commit.settle"}, {}),
+        ({"kind": "person"}, {"older": last // 2}),
+        ({"kind": "operator"}, {}),
+        ({"since": day, "until": day}, {}),
+        ({"since": day, "until": day, "verb": "proposal.submit"}, {}),
+        ({"until": "2026-01-02"}, {}),
+        ({"since": day, "kind": "person", "verb": "proposal.approve"}, {}),
+        ({"chain": middle.chain}, {}),
+        ({"text": "fact 77"}, {}),
+        ({"text": "fact"}, {"older": last // 2}),
+        ({"text": "nowhere"}, {}),
+    ]
+    slow = []
+    for given, place in searches:
+        want = audit_search.wanted(given)
+        took = []
+        for _ in range(5):
+            started = time.monotonic()
+            audit_search.page(want, **place)
+            took.append(time.monotonic() - started)
+        best = sorted(took)[2] * 1000
+        print(f"{best:7.1f} ms  {given} {place}")  # noqa: T201 figures are what a bench is for
+        if best > 50:
+            slow.append((given, place, round(best)))
+    assert not slow

@@ -16,6 +16,7 @@ from django.test import Client
 
 from console import audit, audit_check, audit_search, audit_tree
 from console.audit import OPERATOR, WORKER, Actor
+from console.canonical import canonical
 from console.environment import ROOT
 from console.models import AuditEntry
 from tests.cast import People, Planner, propose
@@ -166,7 +167,7 @@ def test_every_line_of_an_ndjson_export_can_be_proven_again(people: People, sign
         AuditEntry.objects.order_by("pk").values_list("pk", flat=True)
     )
     for line in lines:
-        body = audit.canonical(line["body"])
+        body = canonical(line["body"])
         assert audit.entry_hash(line["previous"], int(line["at_microseconds"]), body) == line["hash"]
 
 
