@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from console.audit import Actor
 from console.errors import Denied, Held
 from console.models import AgentVersion, Autonomy, Connection, Grant, KillSwitch, Proposal, Scope
+from console.models.loading import Fetch
 
 
 class Role(enum.StrEnum):
@@ -92,6 +93,10 @@ def own(version: AgentVersion) -> QuerySet[Proposal]:
     )
 
 
+GRANT = Fetch(Grant, "connection__system", "version__agent")
+IN_FORCE = Fetch(KillSwitch)
+
+
 @dataclass(frozen=True)
 class Use:
     """What somebody wants to use: a transaction type or read tool of one agent version on one connection."""
@@ -117,11 +122,10 @@ def granted(version: AgentVersion, kind: str, name: str, connection: str) -> Gra
     `connection` may be empty when the version has exactly one grant for it.
     """
     found = list(
-        Grant.objects.filter(
-            version=version, kind=kind, name=name, **({"connection__name": connection} if connection else {})
+        GRANT.all(
+            "t.version_id = %s AND t.kind = %s AND t.name = %s AND (connection.name = %s OR %s = '') ORDER BY t.id",
+            [version.pk, kind, name, connection, connection],
         )
-        .select_related("connection__system", "version__agent")
-        .order_by("id")
     )
     what = "transaction type" if kind == Grant.TYPE else "read tool"
     live = [grant for grant in found if grant.autonomy != Autonomy.OFF]
@@ -161,7 +165,7 @@ def stops(*, system: str, type_name: str, agent: str) -> list[KillSwitch]:
     """Kill switches in force that stop this. Asks the database each time: it must hold within a second."""
     return [
         thrown
-        for thrown in KillSwitch.objects.filter(lifted_at__isnull=True)
+        for thrown in IN_FORCE.all("t.lifted_at IS NULL ORDER BY t.id", [])
         if (thrown.scope, thrown.value)
         in {
             (Scope.EVERYTHING.value, ""),
@@ -199,7 +203,9 @@ def check_may_go_on(proposal: Proposal) -> None:
         type_name=proposal.transaction_type,
         agent=proposal.agent_version.agent.slug,
     )
-    grant = Grant.objects.select_related("connection").get(pk=proposal.grant_id)
+    grant = GRANT.one("t.id = %s", [proposal.grant_id])
+    if grant is None:
+        raise Held("its grant is gone", code="no_grant")
     try:
         check_open(grant)
     except Denied as off:

@@ -145,6 +145,10 @@ def database(url: str, *, pool_size: int = 0) -> dict[str, Any]:
         "CONN_MAX_AGE": 0,
         "OPTIONS": options,
     }
+    # Half of what the server does for a short statement is planning it: the fifth time it keeps the plan. A
+    # pooler in transaction mode before version 1.21 of PgBouncer needs ?prepare=0 in the URL.
+    prepare = options.pop("prepare", "1") != "0"
+    options |= {"server_side_binding": prepare, "prepare_threshold": 5 if prepare else None}
     if pool_size:
         options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 10}
     return entry

@@ -11,15 +11,7 @@ from console.lifecycle import assess as assessing
 from console.lifecycle import commit as committing
 from console.lifecycle import probe, readback
 from console.lifecycle import sweep as sweeping
-from console.models import Proposal
-
-
-def _proposal(pk: int) -> Proposal | None:
-    return (
-        Proposal.objects.select_related("agent_version__agent", "connection__system", "grant")
-        .filter(pk=pk)
-        .first()
-    )
+from console.lifecycle.states import fetch
 
 
 def _worker(task: str) -> Actor:
@@ -29,14 +21,14 @@ def _worker(task: str) -> Actor:
 @shared_task(name="console.tasks.assess")
 def assess(pk: int) -> None:
     """Assess a proposal that is received."""
-    if (proposal := _proposal(pk)) is not None:
+    if (proposal := fetch(pk)) is not None:
         assessing.assess(proposal, actor=_worker("assess"))
 
 
 @shared_task(name="console.tasks.commit")
 def commit(pk: int) -> None:
     """Commit a proposal that is approved."""
-    if (proposal := _proposal(pk)) is not None:
+    if (proposal := fetch(pk)) is not None:
         committing.commit(proposal, actor=_worker("commit"))
     reach("S10")
 
@@ -44,7 +36,7 @@ def commit(pk: int) -> None:
 @shared_task(name="console.tasks.read_back")
 def read_back(pk: int) -> None:
     """Ask the system what became of an attempt."""
-    if (proposal := _proposal(pk)) is not None:
+    if (proposal := fetch(pk)) is not None:
         readback.read_back(proposal, actor=_worker("read_back"))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,7 @@ from console import access, checks, connections, diff, policy
 from console.audit import Actor
 from console.canonical import digest
 from console.catalogue import transaction_type
-from console.errors import Held
+from console.errors import Held, Missing
 from console.findings import finding_json, verdict_json
 from console.lifecycle import limits
 from console.lifecycle.frozen import (
@@ -32,6 +33,7 @@ from console.lifecycle.frozen import (
 )
 from console.lifecycle.states import locked, move
 from console.models import Assessment, Autonomy, Proposal, Revision, Risk, State
+from console.models.loading import Fetch
 from integrations.contract import (
     AdapterError,
     Case,
@@ -48,6 +50,9 @@ from integrations.contract import (
 
 AGAIN = dt.timedelta(seconds=settings.AGAIN_SECONDS)
 
+ASSESSMENT = Fetch(Assessment)
+REVISION = Fetch(Revision)
+
 log = logging.getLogger(__name__)
 
 
@@ -62,6 +67,8 @@ class Judged:
     plan: tuple[Step, ...]
     facts: Facts
     findings: tuple[Finding, ...]
+    limits: Mapping[str, Decimal]
+    """Those of policy; the digest has them in `policy_version`."""
     policy_version: str
     digest: str
 
@@ -74,7 +81,9 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
     """
     if proposal.state != State.RECEIVED:
         return proposal
-    revision = Revision.objects.get(proposal=proposal, number=proposal.revision)
+    revision = REVISION.one("t.proposal_id = %s AND t.number = %s", [proposal.pk, proposal.revision])
+    if revision is None:
+        raise Missing(f"{proposal.ref} has no revision {proposal.revision}")
     try:
         access.check_may_go_on(proposal)
         judged = look(proposal, revision)
@@ -99,9 +108,8 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
     type_ = transaction_type(proposal.transaction_type)
     payload = type_.payload.model_validate_json(revision.payload)
     snapshot = connections.reader(proposal.connection.name).snapshot(type_, payload)
-    case = Case(
-        payload=payload, snapshot=snapshot, limits=limits.of_type(type_), today=dt.datetime.now(dt.UTC).date()
-    )
+    held = limits.in_force(type_)
+    case = Case(payload=payload, snapshot=snapshot, limits=held.of_type, today=dt.datetime.now(dt.UTC).date())
     findings = checks.run(type_, case)
     expected: Record = snapshot.record
     plan: tuple[Step, ...] = ()
@@ -110,7 +118,6 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
         plan = connections.writer(proposal.connection.name, type_.name).plan(
             type_, payload, snapshot, proposal.ref
         )
-    version = limits.policy_version(type_)
     facts = type_.facts(case)
     return Judged(
         type=type_,
@@ -120,8 +127,9 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
         plan=plan,
         facts=facts,
         findings=findings,
-        policy_version=version,
-        digest=digest(approved_form(proposal, revision, type_, snapshot, expected, plan, version)),
+        limits=held.of_policy,
+        policy_version=held.version,
+        digest=digest(approved_form(proposal, revision, type_, snapshot, expected, plan, held.version)),
     )
 
 
@@ -135,15 +143,13 @@ def risk_of(facts: Facts, findings: tuple[Finding, ...]) -> Risk:
 
 def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor) -> Proposal:
     verdicts = policy.judge(
-        policy.Situation(
-            facts=judged.facts, findings=judged.findings, agreements=(), limits=limits.of_policy()
-        )
+        policy.Situation(facts=judged.facts, findings=judged.findings, agreements=(), limits=judged.limits)
     )
     with transaction.atomic():
         row = locked(proposal)
         if row is None or row.state != State.RECEIVED or row.version != proposal.version:
             return row or proposal
-        last = row.assessments.order_by("-number").first()
+        last = ASSESSMENT.one("t.proposal_id = %s ORDER BY t.number DESC LIMIT 1", [row.pk])
         moved: list[dict[str, Any]] = []
         if last is not None:
             before = record_from(last.snapshot["record"])

@@ -32,7 +32,7 @@ from console.failpoints import reach
 from console.lifecycle import limits, readback, review
 from console.lifecycle.assess import Judged, look
 from console.lifecycle.frozen import step_json
-from console.lifecycle.states import locked, move
+from console.lifecycle.states import locked, move, reload
 from console.models import (
     Assessment,
     Attempt,
@@ -40,7 +40,6 @@ from console.models import (
     Outcome,
     Probe,
     Proposal,
-    Revision,
     State,
 )
 from integrations.contract import (
@@ -100,7 +99,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
     try:
         access.check_may_go_on(proposal)
         _check_account(proposal)
-        judged = look(proposal, Revision.objects.get(pk=approved.revision_id))
+        judged = look(proposal, approved.revision)
         there = judged.digest == approved.digest and _is_there_already(proposal, approved, judged)
     except Held as held:
         return _later(proposal, held.text)
@@ -432,5 +431,4 @@ def _later(proposal: Proposal, why: str) -> Proposal:
 
 
 def _reload(proposal: Proposal) -> Proposal:
-    proposal.refresh_from_db()
-    return proposal
+    return reload(proposal)

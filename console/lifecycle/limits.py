@@ -3,35 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+
+from django.db import connection
 
 from console import policy
 from console.canonical import digest
 from console.checks import limits_in_force
-from console.models import LimitValue
 from integrations.contract import TransactionType
 
 POLICY = "policy"
 
 
+@dataclass(frozen=True)
+class InForce:
+    """All that judges one proposal, read at one moment: the limits of its type, of policy, and their label."""
+
+    of_type: Mapping[str, Decimal]
+    of_policy: Mapping[str, Decimal]
+    version: str
+
+
+def in_force(type_: TransactionType) -> InForce:
+    """What holds for a type now, by one statement."""
+    found = _set(type_.name, POLICY)
+    rules = limits_in_force(type_, found.get(type_.name, {}))
+    requirements = _of_policy(found)
+    values = {name: format(value.normalize(), "f") for name, value in {**rules, **requirements}.items()}
+    return InForce(rules, requirements, f"{policy.VERSION}.{digest(values)[:12]}")
+
+
 def of_type(type_: TransactionType) -> Mapping[str, Decimal]:
     """Name to value, for the rules of a type."""
-    return limits_in_force(type_, _set(type_.name))
+    return in_force(type_).of_type
 
 
 def of_policy() -> Mapping[str, Decimal]:
     """Name to value, for the requirements."""
-    found = _set(POLICY)
-    return {limit.name: found.get(limit.name, limit.default) for limit in policy.LIMITS}
+    return _of_policy(_set(POLICY))
 
 
 def policy_version(type_: TransactionType) -> str:
     """One label for the rules that judge a proposal of this type: another label voids an approval."""
-    values = {
-        name: format(value.normalize(), "f") for name, value in {**of_type(type_), **of_policy()}.items()
-    }
-    return f"{policy.VERSION}.{digest(values)[:12]}"
+    return in_force(type_).version
 
 
-def _set(owner: str) -> dict[str, Decimal]:
-    return dict(LimitValue.objects.filter(owner=owner).values_list("name", "value"))
+def _of_policy(found: Mapping[str, Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    return {limit.name: found.get(POLICY, {}).get(limit.name, limit.default) for limit in policy.LIMITS}
+
+
+def _set(*owners: str) -> dict[str, dict[str, Decimal]]:
+    found: dict[str, dict[str, Decimal]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT owner, name, value FROM console_limitvalue WHERE owner = ANY(%s)", [list(owners)]
+        )
+        for owner, name, value in cursor.fetchall():
+            found.setdefault(owner, {})[name] = value
+    return found

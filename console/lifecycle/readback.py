@@ -34,8 +34,9 @@ from console.catalogue import spec, transaction_type
 from console.errors import CountersignError, Held
 from console.failpoints import reach
 from console.lifecycle.frozen import record_from, record_json, snapshot_from, step_from, step_json
-from console.lifecycle.states import locked, move
+from console.lifecycle.states import locked, move, reload
 from console.models import Attempt, AttemptNote, Outcome, Proposal, ReadBack, State
+from console.models.loading import Fetch
 from integrations.contract import (
     Adapter,
     AdapterError,
@@ -58,6 +59,8 @@ ABSENCES = 2
 
 Follow = tuple[Attempt, tuple[Step, ...]] | None
 """An attempt to send now, with its steps; or nothing more to do."""
+ATTEMPT = Fetch(Attempt, "assessment__revision")
+
 REFUSALS = (Outcome.REJECTED, Outcome.NEEDS_PERSON, Outcome.OUT_OF_SCOPE)
 
 
@@ -78,8 +81,7 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
     """
     taken = _take(proposal, fence)
     if taken is None:
-        proposal.refresh_from_db()
-        return proposal
+        return reload(proposal)
     row, attempt, looked_at = taken
     reach("R1")
     try:
@@ -98,8 +100,7 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
     with transaction.atomic():
         current = locked(row)
         if current is None or current.fence != row.fence or current.state != row.state:
-            proposal.refresh_from_db()
-            return proposal
+            return reload(proposal)
         ReadBack.objects.create(
             attempt=attempt,
             seen=trace.seen.value,
@@ -113,8 +114,7 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
         follow = _settle(current, attempt, looked, adapter, type_, actor)
     if follow is not None:
         return _send_on(follow, actor)
-    proposal.refresh_from_db()
-    return proposal
+    return reload(proposal)
 
 
 def _differences(sought: Sought, trace: Trace) -> tuple[diff.Difference, ...]:
@@ -134,10 +134,10 @@ def _settle(
     """Follow one line of the table. Returns an attempt to send when the answer is to send (again)."""
     trace, wrong = looked.trace, looked.wrong
     may_resend = adapter.types[type_.name].effect.may_resend
-    settled = looked.at >= _settles_at(attempt, adapter)
     if trace.seen is Seen.PRESENT and not wrong and trace.record is not None:
         _committed(row, attempt, trace, actor)
         return None
+    settled = looked.at >= _settles_at(attempt, adapter)
     if row.state == State.COMMITTING and _nothing_left(attempt) and not _has_our_name(row, trace):
         return _unsent(row, attempt, actor)
     if trace.seen is Seen.PRESENT:
@@ -216,16 +216,10 @@ def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt, dt.
         row = locked(proposal, skip_locked=True)
         if row is None or row.state not in {State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN}:
             return None
-        free = Proposal.objects.filter(pk=row.pk, lease_until__gt=Now()).first() is None
+        free = row.lease_until is None or row.lease_until <= row.db_now
         if (fence is None and not free) or (fence is not None and row.fence != fence):
             return None
-        attempt = (
-            Attempt.objects.filter(proposal=row)
-            .select_related("assessment__revision")
-            .annotate(now=Now())
-            .order_by("-number")
-            .first()
-        )
+        attempt = ATTEMPT.one("t.proposal_id = %s ORDER BY t.number DESC LIMIT 1", [row.pk])
         if attempt is None:
             return None
         fresh = row.fence if fence is not None else row.fence + 1
@@ -233,14 +227,19 @@ def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt, dt.
             fence=fresh, lease_until=Now() + LEASE, ring_at=Now() + LEASE
         )
         row.fence = fresh
-    return row, attempt, attempt.now
+    return row, attempt, row.db_now
 
 
 def _sought(attempt: Attempt, type_: TransactionType, row: Proposal) -> Sought:
     approved = attempt.assessment
-    first = (
-        Attempt.objects.filter(proposal=row).order_by("number").values_list("started_at", flat=True).first()
-    )
+    first: dt.datetime | None = attempt.started_at
+    if attempt.number > 1:
+        first = (
+            Attempt.objects.filter(proposal=row)
+            .order_by("number")
+            .values_list("started_at", flat=True)
+            .first()
+        )
     return Sought(
         type=type_,
         payload=type_.payload.model_validate_json(approved.revision.payload),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from console import access, audit, dispatch, policy
@@ -24,9 +24,10 @@ from console.failpoints import reach
 from console.findings import Finding, Level, Verdict
 from console.lifecycle import limits
 from console.lifecycle.frozen import facts_from
-from console.lifecycle.states import locked, move, moved_on
+from console.lifecycle.states import is_over, locked, move, moved_on
 from console.lifecycle.submit import BELL, check_carried
 from console.models import Answer, Assessment, Claim, Decision, Proposal, Reason, Revision, State
+from console.models.loading import Fetch
 
 MEANINGS = {
     Answer.APPROVE: "I have seen what changes and I want exactly this written.",
@@ -39,6 +40,13 @@ MEANINGS = {
 SHORTEST_NOTE = 10
 
 LOOKING = dt.timedelta(minutes=3)
+
+ASSESSMENT = Fetch(Assessment, "revision")
+AGREED = """
+SELECT d.by_id, d.name,
+    EXISTS (SELECT FROM console_revision r WHERE r.proposal_id = %s AND r.by_user_id = d.by_id)
+FROM console_decision d WHERE d.assessment_id = %s AND d.answer = %s ORDER BY d.id
+"""
 
 
 def approve(
@@ -297,25 +305,21 @@ def claim(proposal: Proposal, *, by: User) -> Claim | None:
 
 def current(proposal: Proposal) -> Assessment | None:
     """The newest assessment of the newest revision: the one a decision is about."""
-    return (
-        Assessment.objects.filter(proposal=proposal, revision__number=proposal.revision)
-        .order_by("-number")
-        .first()
+    return ASSESSMENT.one(
+        "t.proposal_id = %s AND revision.number = %s ORDER BY t.number DESC LIMIT 1",
+        [proposal.pk, proposal.revision],
     )
 
 
 def agreements(proposal: Proposal, assessment: Assessment) -> tuple[policy.Agreement, ...]:
     """Who approved this assessment, and whether they shaped the proposal or own its agent."""
-    shaped = set(
-        Revision.objects.filter(proposal=proposal, by_user__isnull=False).values_list("by_user_id", flat=True)
-    )
     owner = proposal.agent_version.agent.owner_id
-    return tuple(
-        policy.Agreement(
-            person=one.by_id, name=one.name, shaped=one.by_id in shaped, owns_agent=one.by_id == owner
+    with connection.cursor() as cursor:
+        cursor.execute(AGREED, [proposal.pk, assessment.pk, Answer.APPROVE.value])
+        return tuple(
+            policy.Agreement(person=person, name=name, shaped=shaped, owns_agent=person == owner)
+            for person, name, shaped in cursor.fetchall()
         )
-        for one in Decision.objects.filter(assessment=assessment, answer=Answer.APPROVE).order_by("id")
-    )
 
 
 def standing(proposal: Proposal, assessment: Assessment) -> tuple[Verdict, ...]:
@@ -338,7 +342,7 @@ def _for_decision(proposal: Proposal, by: User, seen: str) -> tuple[Proposal, As
         raise Denied(why)
     if row.state != State.IN_REVIEW:
         raise moved_on(row)
-    if not Proposal.objects.filter(pk=row.pk, expires_at__gt=Now()).exists():
+    if is_over(row):
         raise Conflict(f"{row.ref} has expired; nobody decided in time", code="expired")
     assessment = current(row)
     if assessment is None or assessment.digest != seen:

@@ -17,6 +17,7 @@ from console import audit
 from console.audit import Actor
 from console.errors import Conflict
 from console.models import Proposal, State
+from console.models.loading import Fetch
 
 MOVES: Mapping[State, Mapping[State, str]] = {
     State.RECEIVED: {
@@ -81,6 +82,8 @@ MOVES: Mapping[State, Mapping[State, str]] = {
 }
 """From a state to the states it may go to, with the letter of the arrow. A new revision is received again (A)."""
 
+PROPOSAL = Fetch(Proposal, "agent_version__agent", "connection__system", "grant")
+
 
 def move(
     proposal: Proposal,
@@ -122,7 +125,12 @@ def move(
         proposal_version=proposal.version + 1,
         detail={"from": here.value, "to": to.value, "arrow": letter, "reason": reason, **(detail or {})},
     )
-    proposal.refresh_from_db(fields=["state", "version", "state_since", "state_reason", *fields])
+    proposal.state, proposal.version, proposal.state_reason = to.value, proposal.version + 1, reason[:500]
+    for name, value in {"state_since": Now(), **fields}.items():
+        if value is None or type(value) in (int, str):
+            setattr(proposal, name, value)
+        else:  # what the database made of it is read when somebody asks
+            vars(proposal).pop(name, None)
     return proposal
 
 
@@ -148,9 +156,26 @@ def locked(proposal: Proposal, *, skip_locked: bool = False) -> Proposal | None:
     """The row again, locked until the transaction ends; None if somebody holds it and `skip_locked`."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("a lock needs a transaction")
-    return (
-        Proposal.objects.select_for_update(skip_locked=skip_locked, of=("self",))
-        .select_related("agent_version__agent", "connection__system", "grant")
-        .filter(pk=proposal.pk)
-        .first()
-    )
+    return PROPOSAL.one(f"t.id = %s FOR UPDATE OF t{' SKIP LOCKED' if skip_locked else ''}", [proposal.pk])
+
+
+def fetch(pk: int) -> Proposal | None:
+    """The proposal as it is, with what every verb asks of it: version, agent, connection, system, grant."""
+    return PROPOSAL.one("t.id = %s", [pk])
+
+
+def reload(proposal: Proposal) -> Proposal:
+    """The same object, as the row is now."""
+    if (now := PROPOSAL.one("t.id = %s", [proposal.pk])) is not None:
+        vars(proposal).update(vars(now))
+    return proposal
+
+
+def is_over(proposal: Proposal) -> bool:
+    """Whether its time has run out, by the database's clock now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT expires_at <= clock_timestamp() FROM console_proposal WHERE id = %s", [proposal.pk]
+        )
+        row = cursor.fetchone()
+    return row is None or bool(row[0])

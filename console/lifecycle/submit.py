@@ -20,7 +20,7 @@ from console.canonical import canonical, text_digest
 from console.catalogue import spec, transaction_type
 from console.checks.shape import parse, validated
 from console.errors import Conflict, Exhausted, Missing, Refused
-from console.lifecycle.states import locked, move, moved_on
+from console.lifecycle.states import fetch, locked, move, moved_on
 from console.models import (
     PENDING,
     AgentVersion,
@@ -36,6 +36,12 @@ from integrations.contract import Closed, Finding, Level, TransactionType
 
 BELL = dt.timedelta(seconds=settings.BELL_SECONDS)
 """How long a bell may stay unheard before the sweep rings again."""
+
+WAITING = """
+SELECT count(*) FROM (
+    SELECT FROM console_proposal p JOIN console_agentversion v ON v.id = p.agent_version_id
+    WHERE v.agent_id = %s AND p.state = ANY(%s) LIMIT %s) waiting
+"""
 
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[0-9A-HJKMNP-TV-Z]{12}$")]
 
@@ -259,19 +265,20 @@ def _store(version: AgentVersion, parsed: Parsed, actor: Actor) -> Proposal:
 
 
 def _replay(version: AgentVersion, key: str, fingerprint: str) -> Proposal | None:
-    known = (
-        IdempotencyKey.objects.filter(agent_id=version.agent_id, key=key)
-        .select_related("proposal__agent_version__agent", "proposal__connection__system")
-        .first()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT fingerprint, proposal_id FROM console_idempotencykey WHERE agent_id = %s AND key = %s",
+            [version.agent_id, key],
+        )
+        known = cursor.fetchone()
     if known is None:
         return None
-    if known.fingerprint != fingerprint:
+    if known[0] != fingerprint:
         raise Refused(
             "this Idempotency-Key came with another body before; use a new key for a new proposal",
             code="key_reused",
         )
-    return known.proposal
+    return fetch(known[1])
 
 
 def _only_one(name: str) -> None:
@@ -290,9 +297,9 @@ def _check_room(version: AgentVersion) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"room:{version.agent_id}"])
     cap = version.agent.pending_cap
-    pending = Proposal.objects.filter(agent_version__agent_id=version.agent_id, state__in=PENDING)[
-        : cap + 1
-    ].count()
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, [version.agent_id, [state.value for state in PENDING], cap])
+        (pending,) = cursor.fetchone() or (cap,)
     if pending >= cap:
         raise Exhausted(
             f"{cap} proposals of this agent wait already; withdraw some, or wait for decisions",

@@ -22,10 +22,12 @@ from console import access, audit
 from console.audit import Actor
 from console.errors import Denied, Refused
 from console.models import AgentKey, AgentVersion
+from console.models.loading import Fetch
 
 FORM = re.compile(r"^cs_([a-z0-9]{12})_([A-Za-z0-9]{43})([0-9a-z]{7})$")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST_DAYS = 365
+KEY = Fetch(AgentKey, "version__agent")
 LIVE_KEYS = 2
 """How many keys of one version may be live at once: the old and the new one of a rotation."""
 
@@ -77,15 +79,13 @@ def authenticate(text: str) -> AgentKey:
     parts = FORM.match(text)
     if parts is None or not hmac.compare_digest(_checksum(parts[1], parts[2]), parts[3]):
         raise Denied("this is not a key of ours; it may be cut off or mistyped", code="bad_key")
-    key = (
-        AgentKey.objects.filter(key_id=parts[1]).select_related("version__agent").annotate(now=Now()).first()
-    )
+    key = KEY.one("t.key_id = %s", [parts[1]])
     given = hashlib.sha256(parts[2].encode()).hexdigest()
     if key is None or not hmac.compare_digest(key.secret_hash, given):
         raise Denied("there is no such key", code="bad_key")
     if key.revoked_at is not None:
         raise Denied("this key was revoked; ask the agent's owner for another", code="key_revoked")
-    if key.expires_at <= key.now:
+    if key.expires_at <= key.db_now:
         raise Denied("this key has expired; ask the agent's owner for another", code="key_expired")
     return key
 
