@@ -231,7 +231,7 @@ class Limit:
     unit: str
     wider: str = "up"
     least: Decimal = Decimal(0)
-    most: Decimal = Decimal("1000000000")
+    most: Decimal = Decimal(1000000000)
 
 
 @dataclass(frozen=True)
