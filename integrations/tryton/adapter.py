@@ -183,7 +183,10 @@ class TrytonWriter(TrytonReader):
             sought.steps,
             before=before,
             reference=sought.reference,
-            resources=sorted({*carrying.resources(view), *before}),
+            # Tryton refuses to tell the log of records that are gone, and a change deletes lines.
+            resources=sorted(
+                {*carrying.resources(view), *(name for name in before if not name.startswith("stock.move,"))}
+            ),
         )
         model = str(sought.steps[0].request["document"]).partition(",")[0] if sought.steps else ""
         if sought.steps and marks.done == len(sought.steps):

@@ -90,7 +90,8 @@ def _excess(client: Client, names: Sequence[str]) -> list[str]:
     access: Mapping[str, Mapping[str, Any]] = client.call("ir.model.access", "get_access", models)
     for model in models:
         grant = granted.get(model, Grant())
-        verbs = ("write", "create", "delete")
+        # A model in the scope that grants no write is one whose fields are all sealed; see `_excess_fields`.
+        verbs = ("create", "delete") if model in granted else ("write", "create", "delete")
         found += [f"may {verb} {model}" for verb in verbs if access[model][verb] and not getattr(grant, verb)]
     found += _excess_fields(client, granted)
     found += _excess_buttons(client, granted, access)
@@ -104,7 +105,7 @@ def _excess(client: Client, names: Sequence[str]) -> list[str]:
 def _excess_fields(client: Client, granted: Mapping[str, Grant]) -> list[str]:
     found = []
     for model, grant in sorted(granted.items()):
-        if grant.fields is None or not (grant.write or grant.create):
+        if grant.fields is None:
             continue
         told = client.call(model, "fields_get", [])
         found += [

@@ -12,12 +12,16 @@ Why so much is needed: Tryton's model access is allow-by-default, rows are OR-ed
 groups is open to whoever may write the model, and a wizard without groups runs for anybody. So each account's
 group gets
 
-1. an access row for *every* model that can be written over RPC, all false but for what is granted;
-2. a field row "no write" for every field of a granted model that is not on its list;
+1. an access row for *every* model that can be written over RPC, all false but for what is granted; rows without a
+   group that let everybody write are bound to people;
+2. a field row "no write" for every field of a granted model that is not on its list, and of models whose access
+   Tryton takes from a granted one (the lines of a sale);
 3. for every button of a model, explicit groups: those who keep it, and this group where it is granted;
 4. record rules that confine grants which are wider than their purpose (stock moves: only of productions);
    for administrators every group's rules count, so a second rule group without rules frees people again;
 5. and every wizard without groups is bound to a group of people that service accounts are not in.
+
+Every user who is not one of these accounts is put into that group of people; users made later must be too.
 
 `SCOPES` is also what `adapter.probe` compares an account with.
 """
@@ -215,6 +219,8 @@ SCOPES: Mapping[str, Scope] = {
     "sales_order_promise": Scope(
         {
             "sale.sale": Grant(write=True, fields=frozenset({"shipping_date"})),
+            # Who may write a sale may write its lines: Tryton asks the sale. So every field of them is sealed.
+            "sale.line": Grant(),
             "stock.shipment.out": Grant(
                 write=True,
                 fields=frozenset({"planned_date"}),
@@ -251,7 +257,9 @@ def provision(admin: Client, accounts: Mapping[str, tuple[str, str]]) -> dict[st
     Raises the contract's errors; run it again after one, it goes on where it was.
     """
     groups = {row["name"]: row["id"] for row in admin.search_read("res.group", [], ["name"])}
+    _gather_people(admin, groups, {login for login, _ in accounts.values()})
     _seal_wizards(admin, groups)
+    _bind_open_rows(admin, groups[PEOPLE])
     exposed = sorted(writable_models(admin))
     users = {}
     for name, (login, password) in accounts.items():
@@ -267,10 +275,44 @@ def provision(admin: Client, accounts: Mapping[str, tuple[str, str]]) -> dict[st
     return users
 
 
-def _seal_wizards(admin: Client, groups: dict[str, int]) -> None:
+def _gather_people(admin: Client, groups: dict[str, int], ours: set[str]) -> None:
     if PEOPLE not in groups:
         (groups[PEOPLE],) = admin.call("res.group", "create", [{"name": PEOPLE}], writes=True)
-        admin.call("res.user", "write", [admin.user], {"groups": [["add", [groups[PEOPLE]]]]}, writes=True)
+    users = admin.search_read("res.user", [("id", ">", 0)], ["login", "groups"])
+    service = {number for name, number in groups.items() if name in {f"Countersign {s}" for s in SCOPES}}
+    strangers = [
+        user["id"]
+        for user in users
+        if user["login"] not in ours
+        and not service & set(user["groups"])
+        and groups[PEOPLE] not in user["groups"]
+    ]
+    if strangers:
+        admin.call("res.user", "write", strangers, {"groups": [["add", [groups[PEOPLE]]]]}, writes=True)
+
+
+def _bind_open_rows(admin: Client, people: int) -> None:
+    """Rows without a group are OR-ed into everybody's rights: what they let be written becomes the people's.
+
+    Tryton protects the rows that came with its modules, all but their being active; so each is replaced by two.
+    """
+    for model, names, verbs in (
+        ("ir.model.access", ["model"], ["perm_write", "perm_create", "perm_delete"]),
+        ("ir.model.field.access", ["model", "field"], ["perm_write", "perm_create", "perm_delete"]),
+    ):
+        rows = admin.search_read(
+            model,
+            [("group", "=", None), ["OR", *((verb, "=", True) for verb in verbs)]],
+            [*names, "perm_read", *verbs],
+        )
+        for row in rows:
+            same = {name: row[name] for name in (*names, "perm_read", *verbs)}
+            readable = {**same, **dict.fromkeys(verbs, False), "group": None}
+            admin.call(model, "create", [{**same, "group": people}, readable], writes=True)
+            admin.call(model, "write", [row["id"]], {"active": False}, writes=True)
+
+
+def _seal_wizards(admin: Client, groups: Mapping[str, int]) -> None:
     wizards = admin.search_read("ir.action.wizard", [], ["groups"])
     unbound = [wizard["id"] for wizard in wizards if not wizard["groups"]]
     if unbound:
@@ -309,7 +351,7 @@ def _seal_models(admin: Client, group: int, scope: Scope, exposed: Sequence[str]
 def _seal_fields(admin: Client, group: int, scope: Scope) -> None:
     wanted: dict[tuple[str, str], bool] = {}
     for model, grant in scope.models.items():
-        if grant.fields is None or not (grant.write or grant.create):
+        if grant.fields is None:
             continue
         for row in admin.search_read("ir.model.field", [("model", "=", model)], ["name"]):
             if row["name"] != "id" and row["name"] not in grant.fields:
