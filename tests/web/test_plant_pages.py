@@ -93,10 +93,10 @@ def test_a_supervisor_stops_an_agent_from_its_page_without_scripts(
     page = browse("ana", width=390, scripts=False)
     page.goto("/agents/planner/")
     page.get_by_role("link", name="Stop this agent").click()
-    page.get_by_label("Why").fill("Wrong dates")
+    page.get_by_label("Why", exact=True).fill("Wrong dates")
     page.get_by_role("button", name="Stop…").click()
     page.get_by_role("button", name="Stop now").click()
-    page.get_by_text("Stopped: agent Planner").wait_for()
+    page.get_by_text("Nothing it covers is sent any more").wait_for()
     assert KillSwitch.objects.get(scope="agent").thrown_by == people.ana
 
 
