@@ -60,6 +60,7 @@ class House:
     def sweep(self) -> None:
         """What beat does every five seconds."""
         dispatch.ring("console.tasks.sweep")
+        dispatch.ring("console.tasks.sequence")
 
     def prove_accounts(self) -> None:
         """Let the worker prove every service account; once per house, afterwards its findings are put back."""

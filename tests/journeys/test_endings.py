@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from django.db.models.functions import Now
+from playwright.sync_api import expect
 
-from console.access import person as named
 from console.models import Grant, Proposal
-from console.registry import kill, widenings
 from tests.journeys.scene import Scene
 from tests.lifecycle.corridor import later, purchase, reschedule
 from tests.sandbox import SandboxProcess
@@ -240,24 +240,39 @@ def test_much_money_takes_a_second_supervisor(scene: Scene, erp: SandboxProcess)
 
 
 def test_a_kill_switch_holds_it_until_two_people_let_it_go_on(scene: Scene, erp: SandboxProcess) -> None:
-    ben, dora = scene.people.ben, scene.people.dora
     ref = scene.agent.propose(RESCHEDULE, reschedule(erp))
     scene.agent.follow(ref, "in_review")
-    ana = scene.come(scene.people.ana)
+    ana, ben = scene.come(scene.people.ana), scene.come(scene.people.ben)
+    dora = scene.come(scene.people.dora)
     ana.open(ref)
     scene.house.pause_worker()
     ana.approve()
-    thrown = kill.throw(scope="everything", reason="Water in the server room.", by=ben, actor=named(ben))
+    ben.go("stop/")
+    ben.page.get_by_label("What to stop").select_option("Everything")
+    ben.page.get_by_label("Why", exact=True).fill("Water in the server room.")
+    ben.answer("Stop…")
+    ben.sees("1 open proposal stays where it is.")
+    ben.answer("Stop now")
+    ben.sees("Stopped: everything")
     scene.house.wake_worker()
     ana.open(ref)
     ana.sees_state("Approved")
     ana.sees("Held.", "Water in the server room.")
+    expect(ana.page.get_by_role("complementary", name="Kill switch")).to_contain_text(
+        "Water in the server room."
+    )
     scene.house.sweep()
     scene.house.wait_until_idle()
-    assert scene.agent.look(ref)["state"] == "approved"
+    told = scene.agent.look(ref)
+    assert (told["state"], "Water in the server room." in told["held"]) == ("approved", True)
     assert erp.ledger() == []
-    widening = kill.lift(thrown, reason="It is dry again.", by=ben, actor=named(ben))
-    widenings.confirm(widening, by=dora, actor=named(dora))
+    ben.unfold("Ask to lift it")
+    ben.page.get_by_label("Why it is safe again").fill("It is dry again.")
+    ben.answer("Ask a second person")
+    ben.sees("A second person has to confirm it.")
+    assert scene.agent.look(ref)["state"] == "approved"
+    dora.go("administration/")
+    dora.page.get_by_role("button", name=re.compile("^Confirm.*Lift the kill switch")).click()
     scene.agent.follow(ref, "committed")
     ana.sees_state("Committed")
     assert len(erp.effects(ref)) == 1

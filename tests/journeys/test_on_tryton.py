@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from console.models import Attempt
 from tests.integrations.tryton import orders
+from tests.journeys import auditor
 from tests.journeys.scene import Scene
 from tests.tryton import TrytonServer
 
@@ -46,7 +48,7 @@ def said(day: str) -> str:
 
 
 def test_from_an_order_in_trouble_to_the_change_in_the_erp_and_its_story(
-    plant_on_tryton: Scene, tryton: TrytonServer
+    plant_on_tryton: Scene, tryton: TrytonServer, tmp_path: Path
 ) -> None:
     scene = plant_on_tryton
     late = orders.production(tryton, start=-6)
@@ -85,12 +87,17 @@ def test_from_an_order_in_trouble_to_the_change_in_the_erp_and_its_story(
     account = Attempt.objects.get(proposal__ref=ref).account
     assert account == tryton.accounts[RESCHEDULE].login
 
+    scene.house.sweep()
+    scene.house.wait_until_idle()
     cleo = scene.come(scene.people.cleo)
-    cleo.open(ref)
-    cleo.sees_state("Committed")
-    cleo.unfold("What happened so far")
-    cleo.sees("Planner 1.0", "Ana Kovač", "committed it and read it back")
-    assert scene.story(ref) == [
+    cleo.go("")
+    auditor.finds_it_in_the_log(cleo, ref)
+    cleo.page.get_by_role("link", name="The whole story").click()
+    cleo.sees("Planner 1.0 proposed", "Ana Kovač approved", "and read it back", label, reading["reading"])
+    cleo.sees("Ana Kovač, supervisor: approve", account, "approved → committing (Q)")
+    cleo.page.go_back()
+    told = scene.story(ref)
+    assert told == [
         "proposal.submit",
         "proposal.assess",
         "proposal.approve",
@@ -98,6 +105,12 @@ def test_from_an_order_in_trouble_to_the_change_in_the_erp_and_its_story(
         "commit.note",
         "commit.committed",
     ]
+    assert auditor.follows_the_chain(cleo) == len(told) + 1  # Ana's look is an entry too
+    assert ref in auditor.takes_a_receipt(cleo, tmp_path)
+    cleo.go(f"audit/?proposal={ref}")
+    told.insert(2, "proposal.view")
+    assert auditor.exports_csv(cleo, tmp_path) == told
+    assert auditor.exports_ndjson(cleo, tmp_path) == told
 
 
 def test_a_released_order_is_moved_in_three_steps_and_is_released_again(
