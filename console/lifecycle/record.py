@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db import connection
 
-from console.models import Answer, Decision, Proposal, State
+from console.models import State
 
 AGREED = (
     State.APPROVED,
@@ -14,7 +15,27 @@ AGREED = (
     State.AWAITING_SYSTEM,
     State.AWAITING_PERSON,
     State.OUTCOME_UNKNOWN,
+    State.COMMITTED,
+    State.COMMIT_FAILED,
 )
+NOT_COUNTED = (State.SHADOWED, State.REVEALED)
+
+COUNTS = """
+WITH standing AS (
+    SELECT state, count(*) AS n FROM console_proposal
+    WHERE agent_version_id = %(version)s AND transaction_type = %(type)s AND state <> ALL(%(not_counted)s)
+    GROUP BY state
+), said AS (
+    SELECT count(DISTINCT p.id) FILTER (WHERE d.answer = 'amend' AND p.state <> 'rejected') AS amended,
+           count(DISTINCT p.id) FILTER (WHERE d.answer = 'request_changes') AS sent_back,
+           count(DISTINCT p.id) FILTER (WHERE p.state <> ALL(%(ended)s)) AS otherwise
+    FROM console_decision d JOIN console_proposal p ON p.id = d.proposal_id
+    WHERE d.answer IN ('amend', 'request_changes') AND p.agent_version_id = %(version)s
+        AND p.transaction_type = %(type)s AND p.state <> ALL(%(not_counted)s)
+)
+SELECT coalesce((SELECT jsonb_object_agg(state, n) FROM standing), '{}')::text, amended, sent_back, otherwise
+FROM said
+"""
 
 
 @dataclass(frozen=True)
@@ -50,25 +71,28 @@ class Record:
 
 def of_version(version_id: int, transaction_type: str) -> Record:
     """The record of this version on this type. One statement."""
-
-    def answered(*answers: Answer) -> Exists:
-        return Exists(Decision.objects.filter(proposal=OuterRef("pk"), answer__in=answers))
-
-    otherwise = Q(answered(Answer.REJECT, Answer.AMEND, Answer.REQUEST_CHANGES))
-    ended = (State.COMMITTED, State.COMMIT_FAILED)
-    counted = (
-        Proposal.objects.filter(agent_version_id=version_id, transaction_type=transaction_type)
-        .exclude(state__in=(State.SHADOWED, State.REVEALED))
-        .aggregate(
-            proposed=Count("pk"),
-            decided=Count("pk", filter=Q(state__in=(*AGREED, *ended)) | otherwise),
-            approved=Count("pk", filter=Q(state__in=(*AGREED, *ended))),
-            amended=Count("pk", filter=~Q(state=State.REJECTED) & Q(answered(Answer.AMEND))),
-            rejected=Count("pk", filter=Q(state=State.REJECTED)),
-            sent_back=Count("pk", filter=answered(Answer.REQUEST_CHANGES)),
-            committed=Count("pk", filter=Q(state=State.COMMITTED)),
-            failed=Count("pk", filter=Q(state=State.COMMIT_FAILED)),
-            unknown=Count("pk", filter=Q(state=State.OUTCOME_UNKNOWN)),
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COUNTS,
+            {
+                "version": version_id,
+                "type": transaction_type,
+                "not_counted": [state.value for state in NOT_COUNTED],
+                "ended": [state.value for state in (*AGREED, State.REJECTED)],
+            },
         )
+        states, amended, sent_back, otherwise = cursor.fetchone()
+    by_state: dict[str, int] = json.loads(states)
+    approved = sum(by_state.get(state.value, 0) for state in AGREED)
+    rejected = by_state.get(State.REJECTED.value, 0)
+    return Record(
+        proposed=sum(by_state.values()),
+        decided=approved + rejected + otherwise,
+        approved=approved,
+        amended=amended,
+        rejected=rejected,
+        sent_back=sent_back,
+        committed=by_state.get(State.COMMITTED.value, 0),
+        failed=by_state.get(State.COMMIT_FAILED.value, 0),
+        unknown=by_state.get(State.OUTCOME_UNKNOWN.value, 0),
     )
-    return Record(**counted)

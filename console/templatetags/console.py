@@ -6,11 +6,13 @@ import datetime as dt
 import json
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
+from lucide.templatetags.lucide import lucide
 
 from console.catalogue import read_tools, transaction_types
 from console.models import Risk, State
@@ -40,6 +42,13 @@ STATE_TONES = {
     State.REJECTED: "bad",
     State.REFUSED: "warn",
 }
+
+
+@register.simple_tag(name="lucide")
+@cache
+def lucide_icon(name: str, size: int = 24, **attributes: str) -> SafeString:
+    """The tag of the library `lucide`, which builds each icon anew (0.3 ms); this one keeps what it built."""
+    return mark_safe(lucide(name, size=size, **attributes))  # noqa: S308 lucide's own, and only our names
 
 
 @register.filter

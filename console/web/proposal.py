@@ -50,7 +50,7 @@ MOVING = (State.RECEIVED, State.APPROVED, State.COMMITTING, State.AWAITING_SYSTE
 
 NEXT = {
     State.RECEIVED: "A worker reads the record from the system and runs the checks. It appears for review by itself.",
-    State.IN_REVIEW: "It waits for a decision. Once everybody who must agree has, it is sent at once; there is no undo.",
+    State.IN_REVIEW: "It waits for a decision. Once all who must agree have, it is sent at once; there is no undo.",
     State.CHANGES_REQUESTED: "The agent has the note and may send another revision of the same case.",
     State.APPROVED: "A worker compares the record with what was approved, then sends it. This takes seconds.",
     State.COMMITTING: "It is being sent, and read back from the system afterwards.",
@@ -97,7 +97,7 @@ def page(request: HttpRequest, ref: str) -> HttpResponse:
 
 
 def status(request: HttpRequest, ref: str) -> HttpResponse:
-    """The live part of the page: where it stands. 304 when nothing changed; the whole page anew when the state did."""
+    """The live part: where it stands. 304 when nothing changed; the whole page anew when the state did."""
     user = signed_in(request)
     proposal = find(user, ref)
     if request.GET.get("version", "") != str(proposal.version):

@@ -158,7 +158,8 @@ def select(user: User, chosen: Filter, stops: list[KillSwitch]) -> QuerySet[Prop
     if chosen.type:
         found = found.filter(transaction_type=chosen.type)
     if chosen.agent:
-        found = found.filter(agent_version__agent__slug=chosen.agent)
+        versions = AgentVersion.objects.filter(agent__slug=chosen.agent).values_list("pk", flat=True)
+        found = found.filter(agent_version__in=list(versions))
     if chosen.connection:
         found = found.filter(connection__name=chosen.connection)
     if chosen.text:
@@ -171,6 +172,9 @@ def next_for(user: User, *, without: Proposal | None = None, sort: str = "risk")
     found = _for(user, access.visible_to(user).filter(state=State.IN_REVIEW))
     if without is not None:
         found = found.exclude(pk=without.pk)
+    if sort == "money":
+        with_value = found.filter(value_amount__isnull=False).order_by(*_order(sort)).first()
+        return with_value if with_value is not None else found.order_by("id").first()
     return found.order_by(*_order(sort if sort in SORTS else "risk")).first()
 
 
@@ -196,12 +200,12 @@ def held_by(proposal: Proposal, stops: list[KillSwitch]) -> str:
 
 def _list(user: User, chosen: Filter, stops: list[KillSwitch]) -> dict[str, Any]:
     found = select(user, chosen, stops)
-    rows = list(_after(found, chosen).select_related("grant__connection", "claim__by")[: PAGE + 1])
+    rows = _page(user, found, chosen)
     more = rows[PAGE - 1] if len(rows) > PAGE else None
     rows = rows[:PAGE]
     counts = _counts(user, chosen, stops)
     total = (
-        found[: CAP + 1].count()
+        found.order_by().select_related(None)[: CAP + 1].count()
         if chosen.narrowed or chosen.group.name == "done"
         else counts[chosen.group.name]
     )
@@ -215,6 +219,23 @@ def _list(user: User, chosen: Filter, stops: list[KillSwitch]) -> dict[str, Any]
         "window": WINDOW if chosen.text and chosen.group.name == "done" else 0,
         "sort_text": SORTS[chosen.sort],
     }
+
+
+def _page(user: User, found: QuerySet[Proposal], chosen: Filter) -> list[Proposal]:
+    """One page and one row more. The keys first, from the index alone; then the few rows with what they need.
+
+    By money, what has a value comes first and is read from its index; what has none follows by age.
+    """
+    keys = _after(found, chosen).select_related(None).values_list("pk", flat=True)
+    if chosen.sort == "money":
+        chosen_keys = list(keys.filter(value_amount__isnull=False)[: PAGE + 1])
+        if len(chosen_keys) <= PAGE:
+            rest = keys.filter(value_amount__isnull=True).order_by("id")
+            chosen_keys += rest[: PAGE + 1 - len(chosen_keys)]
+    else:
+        chosen_keys = list(keys[: PAGE + 1])
+    rows = access.visible_to(user).select_related("grant__connection", "claim__by").in_bulk(chosen_keys)
+    return [rows[key] for key in chosen_keys if key in rows]
 
 
 def _rows(proposals: list[Proposal], user: User, stops: list[KillSwitch]) -> list[dict[str, Any]]:
@@ -265,7 +286,7 @@ def _line(proposal: Proposal, assessment: Assessment | None, today: dt.date) -> 
     type_ = transaction_types().get(proposal.transaction_type)
     if assessment is None or type_ is None:
         return proposal.state_reason or "Not assessed yet"
-    return showing.one_line(showing.sight(type_, assessment, today=today))
+    return showing.one_line(type_, assessment, today=today)
 
 
 def _needed(assessment: Assessment | None) -> int:
@@ -316,8 +337,10 @@ def _search(user: User, found: QuerySet[Proposal], chosen: Filter) -> QuerySet[P
     if REF.match(chosen.text.upper()):
         return access.visible_to(user).filter(ref=chosen.text.upper())
     if chosen.group.name == "done":
-        newest = Proposal.objects.filter(state__in=chosen.group.states).order_by("-id").values("pk")[:WINDOW]
-        found = found.filter(pk__in=newest)
+        group = Proposal.objects.filter(state__in=chosen.group.states).order_by("-id")
+        oldest = group.values_list("pk", flat=True)[WINDOW : WINDOW + 1].first()
+        if oldest is not None:
+            found = found.filter(pk__gt=oldest)
     return found.filter(
         Q(label__icontains=chosen.text)
         | Q(target__iexact=chosen.text)
@@ -328,7 +351,7 @@ def _search(user: User, found: QuerySet[Proposal], chosen: Filter) -> QuerySet[P
 def _order(sort: str) -> list[Any]:
     orders: dict[str, list[Any]] = {
         "risk": ["-risk", "id"],
-        "money": [F("value_amount").desc(nulls_last=True), "id"],
+        "money": ["-value_amount", "id"],  # nulls are read apart, see _page
         "time": ["expires_at", "id"],
         "newest": ["-id"],
     }

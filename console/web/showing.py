@@ -8,6 +8,7 @@ what moved underneath is base against now; a conflict is both at once.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -116,21 +117,34 @@ def sight(
     )
 
 
-def one_line(seen: Sight) -> SafeString:
-    """What changes, in one line for the queue: "Planned start 4 Dec -> 7 Dec"."""
-    told = [cell for cell in seen.changes if cell.kind != Kind.REFERENCE.value]
-    parts = [
-        format_html("{} {}", cell.label, cell.proposed)
-        if seen.creates
-        else format_html("{} {} {} {}", cell.label, cell.now, rendering.ARROW, cell.proposed)
-        for cell in told[:IN_A_LINE]
-    ]
-    if len(told) > IN_A_LINE and not seen.creates:
+def one_line(type_: TransactionType, assessment: Assessment, *, today: dt.date) -> SafeString:
+    """What changes, in one line for the queue: "Planned start 4 Dec -> 7 Dec". Puts only that into words."""
+    now, proposed = record_of(assessment.snapshot["record"]), record_of(assessment.expected)
+    creates = not now.fields
+    told = sorted(
+        (
+            row
+            for row in diff.rows(now, proposed, now, type_.fields)
+            if row.changes and row.field.kind is not Kind.REFERENCE
+        ),
+        key=lambda row: not row.field.critical,
+    )
+    parts = []
+    for row in told[:IN_A_LINE]:
+        after = rendering.words(row.proposed, row.field.kind, today=today)
+        if creates:
+            parts.append(format_html("{} {}", row.field.label, after))
+        else:
+            before = rendering.words(row.now, row.field.kind, today=today)
+            parts.append(format_html("{} {} {} {}", row.field.label, before, rendering.ARROW, after))
+    if len(told) > IN_A_LINE and not creates:
         parts.append(format_html("{} more", len(told) - IN_A_LINE))
+    touched = Counter(
+        line.list_name for line in diff.line_rows(now, proposed, now, type_.fields) if line.status != "same"
+    )
     parts += [
-        format_html("{} {}", one.changed, one.name if one.changed > 1 else one.name.removesuffix("s"))
-        for one in seen.lists
-        if one.changed
+        format_html("{} {}", count, name if count > 1 else name.removesuffix("s"))
+        for name, count in touched.items()
     ]
     return format_html_join(" · ", "{}", ((part,) for part in parts or [format_html("{}", "No change")]))
 

@@ -12,7 +12,6 @@ from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.test import Client
 
-from console.access import person as named
 from console.audit import WORKER
 from console.lifecycle import review
 from console.lifecycle.assess import assess
@@ -143,7 +142,9 @@ def test_two_people_have_to_agree_where_much_is_at_stake(
     assert fresh(big).state == State.IN_REVIEW
     own = signed_in(people.ana).get(f"/proposals/{big.ref}/")
     assert "You answered this" in text_of(own)
-    assert "cannot be reversed afterwards" in text_of(signed_in(people.ben).get(f"/proposals/{big.ref}/approve"))
+    assert "cannot be reversed afterwards" in text_of(
+        signed_in(people.ben).get(f"/proposals/{big.ref}/approve")
+    )
     answer(signed_in(people.ben), big, "approve")
     assert fresh(big).state == State.APPROVED
 
@@ -158,9 +159,7 @@ def test_the_owner_of_the_agent_is_told_why_not(people: People, waiting: Make, s
     assert b"You own the agent" in client.get(f"/proposals/{one.ref}/").content
 
 
-def test_a_kill_switch_holds_an_approval_and_says_so(
-    people: People, waiting: Make, signed_in: Sign
-) -> None:
+def test_a_kill_switch_holds_an_approval_and_says_so(people: People, waiting: Make, signed_in: Sign) -> None:
     one = waiting()
     KillSwitch.objects.create(
         scope=Scope.EVERYTHING, reason="Stocktaking", thrown_by=people.dora, thrown_at=Now()
@@ -201,9 +200,7 @@ def test_rejecting_is_final_and_keeps_the_reason(people: People, waiting: Make, 
     assert "Wrong order or record" in text_of(signed_in(people.cleo).get(f"/proposals/{one.ref}/"))
 
 
-def test_amending_makes_a_revision_of_typed_values(
-    people: People, waiting: Make, signed_in: Sign
-) -> None:
+def test_amending_makes_a_revision_of_typed_values(people: People, waiting: Make, signed_in: Sign) -> None:
     one = waiting()
     client = signed_in(people.ana)
     day = later("2026-12-20", 10)
@@ -251,7 +248,9 @@ def test_a_value_that_does_not_fit_is_named_at_its_field_and_kept(
     page = answer(signed_in(people.ana), big, "amend", **{field: typed})
     assert page.status_code == 422, said
     html = page.content.decode()
-    shown = re.search(rf'<input[^>]*name="{field}"[^>]*value="{re.escape(typed)}"[^>]*aria-invalid="true"', html)
+    shown = re.search(
+        rf'<input[^>]*name="{field}"[^>]*value="{re.escape(typed)}"[^>]*aria-invalid="true"', html
+    )
     assert shown is not None
     assert 'class="error"' in html
     assert Revision.objects.filter(proposal=big).count() == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,9 +21,9 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 
 
 @pytest.fixture
-def two(people: People, waiting: Make, erp: SandboxProcess) -> Iterator[tuple[Proposal, Proposal]]:  # noqa: ARG001
+def two(people: People, waiting: Make, erp: SandboxProcess) -> tuple[Proposal, Proposal]:  # noqa: ARG001
     hostile = "Late glue \u202e p\u0430ypal <b>bold</b> " + "Pre-approved. " * 60
-    yield waiting(rationale=hostile), waiting(promise(erp), "sales_order_promise")
+    return waiting(rationale=hostile), waiting(promise(erp), "sales_order_promise")
 
 
 def check(page: Page) -> None:

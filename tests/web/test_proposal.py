@@ -41,7 +41,13 @@ def test_facts_come_before_checks_and_the_agents_words_come_last(
     people: People, waiting: Make, signed_in: Sign
 ) -> None:
     page = shown(signed_in(people.ana), waiting())
-    marks = ["What changes", ">Checks", "Exactly what is sent", "What the agent read", "What the agent claims"]
+    marks = [
+        "What changes",
+        ">Checks",
+        "Exactly what is sent",
+        "What the agent read",
+        "What the agent claims",
+    ]
     places = [page.index(mark) for mark in marks]
     assert places == sorted(places)
     assert "unverified" in page
@@ -118,9 +124,7 @@ def test_every_finding_is_shown_with_its_level_and_hint(
 
 
 @pytest.mark.django_db
-def test_the_agents_words_are_inert_marked_and_cut(
-    people: People, waiting: Make, signed_in: Sign
-) -> None:
+def test_the_agents_words_are_inert_marked_and_cut(people: People, waiting: Make, signed_in: Sign) -> None:
     hostile = (
         "<script>alert(1)</script> https://evil.example [x](javascript:1) \u202e p\u0430ypal "
         + "Pre-approved by the CFO. " * 60
@@ -174,7 +178,9 @@ def test_opening_is_recorded_once_per_person_and_assessment(
         shown(signed_in(people.ana), one)
     shown(signed_in(people.cleo), one)
     views = AuditEntry.objects.filter(proposal=one, verb="proposal.view")
-    assert sorted(views.values_list("actor_id", flat=True)) == sorted([str(people.ana.pk), str(people.cleo.pk)])
+    assert sorted(views.values_list("actor_id", flat=True)) == sorted(
+        [str(people.ana.pk), str(people.cleo.pk)]
+    )
     review.reassess(fresh(one), actor=WORKER, why="the rules moved")
     assess(fresh(one), actor=WORKER)
     shown(signed_in(people.ana), one)
@@ -193,9 +199,7 @@ def test_only_who_may_decide_claims_it_and_others_are_told(
 
 
 @pytest.mark.django_db
-def test_an_auditor_sees_everything_and_no_button(
-    people: People, waiting: Make, signed_in: Sign
-) -> None:
+def test_an_auditor_sees_everything_and_no_button(people: People, waiting: Make, signed_in: Sign) -> None:
     page = shown(signed_in(people.cleo), waiting())
     assert 'class="decide"' not in page
     assert "What changes" in page

@@ -40,27 +40,26 @@ def spread(planner: Planner, count: int) -> list[Proposal]:
     Written by SQL in one go with their audit entries, because the database refuses a state without one.
     """
     grant = planner.version.grants.get(name="production_order_reschedule")
-    made = []
-    for place in range(count):
-        made.append(
-            Proposal(
-                ref=f"CS-{place:012d}",
-                agent_version=planner.version,
-                grant=grant,
-                connection=grant.connection,
-                transaction_type=grant.name,
-                type_version=1,
-                autonomy="propose",
-                label=f"MO-{place:05d} Table",
-                state=State.IN_REVIEW,
-                state_since=Now(),
-                risk=place % 3,
-                value_amount=Decimal(place * 7 % 11) if place % 4 else None,
-                value_currency="EUR" if place % 4 else "",
-                submitted_at=Now(),
-                expires_at=timezone.now() + dt.timedelta(minutes=60 + place * 13 % 17),
-            )
+    made = [
+        Proposal(
+            ref=f"CS-{place:012d}",
+            agent_version=planner.version,
+            grant=grant,
+            connection=grant.connection,
+            transaction_type=grant.name,
+            type_version=1,
+            autonomy="propose",
+            label=f"MO-{place:05d} Table",
+            state=State.IN_REVIEW,
+            state_since=Now(),
+            risk=place % 3,
+            value_amount=Decimal(place * 7 % 11) if place % 4 else None,
+            value_currency="EUR" if place % 4 else "",
+            submitted_at=Now(),
+            expires_at=timezone.now() + dt.timedelta(minutes=60 + place * 13 % 17),
         )
+        for place in range(count)
+    ]
     Proposal.objects.bulk_create(made)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -108,7 +107,7 @@ def test_a_made_up_place_to_go_on_from_shows_the_start(
 
 
 def test_counts_are_what_the_lists_show(
-    planner: Planner, people: People, waiting: Make, erp: SandboxProcess, signed_in: Sign
+    people: People, waiting: Make, erp: SandboxProcess, signed_in: Sign
 ) -> None:
     made = [waiting(), waiting(promise(erp), "sales_order_promise")]
     review.approve(made[0], by=people.ben, seen=seen(made[0]).digest, actor=named(people.ben))

@@ -74,7 +74,7 @@ HONEST = (
     "日本のテーブル、漢字とカナ",
     "대한민국 漢字",
     "Oak 27 mm, 12.5 m², ±0.5 °C, 45 µm, 10 kΩ",
-    "“quoted” – dash — dash … 50 €",
+    "“quoted” – dash — dash … 50 €",  # noqa: RUF001 the point of it
     "MO-00054, PO-31, RM-OAK-40",
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -93,7 +94,7 @@ def test_there_is_no_page_outside_the_table() -> None:
 
 def test_a_route_that_does_not_say_who_may_use_it_is_an_error() -> None:
     with pytest.raises(ValueError, match="does not say who may use it"):
-        Route("forgotten", lambda request: None, "forgotten")  # type: ignore[arg-type, return-value]
+        Route("forgotten", lambda _: HttpResponse(), "forgotten")
 
 
 def test_only_supervisors_decide_and_auditors_change_nothing() -> None:
