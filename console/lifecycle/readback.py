@@ -12,7 +12,9 @@ is an outcome unknown, a question in front of a person that workers keep trying 
 | absent, or cannot tell | never noted a step | approved again: nothing can have left |
 | absent, twice, settle time over | answer lost, class allows | sent again, as a new attempt; at most three in all |
 | absent, twice, settle time over | answer lost, read-back only | outcome unknown; a person decides |
-| partial, the rest is known | class allows | the rest is sent |
+| absent for two minutes | sent three times | failed |
+| absent for two minutes | answer lost, then refused | outcome unknown: one of the two is not true |
+| partial, the rest is known | class allows, not refused | the rest is sent |
 | unclear | stale on the very first step | received again |
 | unclear | settle time over | outcome unknown |
 """
@@ -144,7 +146,8 @@ def _settle(
         return _otherwise(row, attempt, looked, settled=settled, adapter=adapter, actor=actor)
     if trace.seen is Seen.ABSENT:
         return _absent(row, attempt, may_resend=may_resend, settled=settled, adapter=adapter, actor=actor)
-    if trace.seen is Seen.PARTIAL and may_resend and _approved_rest(attempt, trace.remaining):
+    refused = attempt.outcome in REFUSALS
+    if trace.seen is Seen.PARTIAL and may_resend and not refused and _approved_rest(attempt, trace.remaining):
         if row.state == State.COMMITTING and _sends(row) < MAX_SENDS + len(attempt.assessment.plan):
             return _next_attempt(row, attempt, trace.remaining, dict(trace.stamps), "commit.resume", actor)
         return _unknown(row, attempt, "Some steps happened and the rest did not go through.", actor)
@@ -152,7 +155,10 @@ def _settle(
         return _received(row, actor)
     if not settled and row.state == State.COMMITTING:
         return _again(row, adapter)
-    return _unknown(row, attempt, trace.text or "The record is neither as before nor as approved.", actor)
+    why = trace.text or "The record is neither as before nor as approved."
+    return _unknown(
+        row, attempt, f"{why} The system refused the rest: {attempt.text}" if refused else why, actor
+    )
 
 
 def _otherwise(
@@ -176,7 +182,6 @@ def _unsent(row: Proposal, attempt: Attempt, actor: Actor) -> Follow:
 def _absent(
     row: Proposal, attempt: Attempt, *, may_resend: bool, settled: bool, adapter: Adapter, actor: Actor
 ) -> Follow:
-    steps = tuple(step_from(step) for step in attempt.steps)
     lost_before = Attempt.objects.filter(
         proposal=row, number__lt=attempt.number, outcome__in=[Outcome.IN_DOUBT, Outcome.SENDING]
     ).exists()
@@ -193,6 +198,21 @@ def _absent(
         return _received(row, actor)
     if not settled or _absences(attempt, adapter) < ABSENCES:
         return _again(row, adapter)
+    return _absent_for_long(
+        row, attempt, may_resend=may_resend, lost_before=lost_before, adapter=adapter, actor=actor
+    )
+
+
+def _absent_for_long(
+    row: Proposal,
+    attempt: Attempt,
+    *,
+    may_resend: bool,
+    lost_before: bool,
+    adapter: Adapter,
+    actor: Actor,
+) -> Follow:
+    """Absent on every look that counts, though something may have been sent."""
     if attempt.outcome == Outcome.ACCEPTED:
         return _unknown(row, attempt, "The system took it, and does not show it when it should.", actor)
     if attempt.outcome == Outcome.ANSWERED:
@@ -201,9 +221,18 @@ def _absent(
         return _unknown(
             row, attempt, "The answer was lost and the system does not show it. It is not sent twice.", actor
         )
-    if row.state == State.COMMITTING and _sends(row) < MAX_SENDS:
+    steps = tuple(step_from(step) for step in attempt.steps)
+    # Refused after an answer was lost: it may be refused because the first one happened. A look may lag behind.
+    contradicted = lost_before and attempt.outcome in {*REFUSALS, Outcome.STALE}
+    if row.state == State.COMMITTING and _sends(row) < MAX_SENDS and not contradicted:
         return _next_attempt(
             row, attempt, steps, dict(attempt.assessment.snapshot["stamps"]), "commit.resume", actor
+        )
+    if not _waited(row):
+        return _again(row, adapter)
+    if contradicted:
+        return _unknown(
+            row, attempt, "An answer was lost, then it was refused, and the system does not show it.", actor
         )
     return _failed(
         row, attempt, "The system does not show it, on repeated looks after the settle time.", actor
@@ -361,8 +390,7 @@ def _cannot_tell(row: Proposal, attempt: Attempt, why: str, actor: Actor) -> Pro
         ReadBack.objects.create(
             attempt=attempt, seen="error", text=why[:500], connection=row.connection.name, at=Now()
         )
-        waited = Proposal.objects.filter(pk=row.pk, state_since__lt=Now() - UNKNOWN_AFTER).exists()
-        if current.state == State.OUTCOME_UNKNOWN or waited:
+        if current.state == State.OUTCOME_UNKNOWN or _waited(row):
             _unknown(current, attempt, f"The system cannot be asked: {why}", actor)
         else:
             Proposal.objects.filter(pk=row.pk).update(
@@ -440,6 +468,11 @@ def sent_before(attempt: Attempt) -> bool:
         .exclude(attempt__outcome=Outcome.NOT_SENT)
         .exists()
     )
+
+
+def _waited(row: Proposal) -> bool:
+    """Whether it has been in this state for longer than any look should lag behind, by the database's clock."""
+    return Proposal.objects.filter(pk=row.pk, state_since__lt=Now() - UNKNOWN_AFTER).exists()
 
 
 def _nothing_left(attempt: Attempt) -> bool:

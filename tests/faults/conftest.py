@@ -24,7 +24,7 @@ from console.environment import ROOT
 from console.lifecycle.sweep import sweep
 from console.models import Connection, Proposal, State
 from tests.cast import PLANT, use_connections
-from tests.conftest import test_database_environment
+from tests.conftest import test_database_environment as database_environment
 from tests.lifecycle.conftest import told_once as told_once  # noqa: PLC0414 a fixture for here
 from tests.sandbox import SandboxProcess
 
@@ -110,7 +110,7 @@ def nursery(
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.nursery"],
             cwd=ROOT,
-            env={**os.environ, **test_database_environment(), **PATIENCE},
+            env={**os.environ, **database_environment(), **PATIENCE},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

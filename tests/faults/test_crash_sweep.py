@@ -56,7 +56,7 @@ WAYS = [
     Way("guarded, three steps", "adapter", "production_order_reschedule", 3),
     Way("keyed", "keyed", "production_order_reschedule"),
     Way("keyed, three steps", "keyed", "production_order_reschedule", 3),
-    Way("unique reference", "unique_reference", "purchase_order_create"),
+    Way("unique reference", "adapter", "purchase_order_create"),
     Way("read-back only", "read_back_only", "purchase_order_create", once=True),
 ]
 
@@ -64,7 +64,8 @@ WAYS = [
 def payloads(erp: SandboxProcess, way: Way, count: int) -> list[dict[str, Any]]:
     """So many payloads, each for a document of its own."""
     if way.type_name == "purchase_order_create":
-        return [purchase(erp)] * count
+        # Two equal orders would be taken for one and the same need.
+        return [purchase(erp, more=number) for number in range(count)]
     records = json.loads((erp.home / "base.json").read_text())["records"].values()
     orders = [doc for doc in records if doc["kind"] == "production"][:count]
     if way.steps == 3:
@@ -127,7 +128,11 @@ def sweep_once(
     def all_hurt() -> bool:
         return all(not worker.alive or worker.stopped for worker, _ in hurt)
 
-    assert wait_until(all_hurt, seconds=120), [worker.said()[-1500:] for worker, _ in hurt if worker.alive]
+    assert wait_until(all_hurt, seconds=120), [
+        (cell, worker.said()[-1500:])
+        for cell, (worker, _) in zip(cells, hurt, strict=True)
+        if worker.alive and not worker.stopped
+    ]
 
     def settled() -> bool:
         return not (
@@ -152,7 +157,11 @@ def sweep_once(
             for one in proposals
         )
 
-    assert ring_until(answered, seconds=60), told(proposals)
+    assert ring_until(answered, seconds=60), [
+        (cell, told([one]), [worker.said()[-1500:]])
+        for cell, (worker, one) in zip(cells, hurt, strict=True)
+        if fresh(one).state != State.COMMITTED
+    ]
     assert violations(proposals, erp, steps=way.steps, once=way.once) == []
     for worker in rescue:
         worker.signal(signal.SIGTERM)

@@ -47,7 +47,7 @@ def promise(erp: SandboxProcess, *, days: int = 21, **which: Any) -> dict[str, A
 
 
 def purchase(
-    erp: SandboxProcess, *, supplier: str = "Beschlag & Co", code: str = "RM-HINGE-35"
+    erp: SandboxProcess, *, supplier: str = "Beschlag & Co", code: str = "RM-HINGE-35", more: int = 0
 ) -> dict[str, Any]:
     """A payload for a new purchase order of one line, as usual with this supplier."""
     known = erp.find("supplier", name=supplier)
@@ -58,7 +58,7 @@ def purchase(
         "lines": [
             {
                 "product": product["key"],
-                "quantity": {"value": terms["usual"], "unit": product["unit"]},
+                "quantity": {"value": str(int(terms["usual"]) + more), "unit": product["unit"]},
                 "unit_price": {"amount": terms["last_price"], "currency": known["currency"]},
                 "delivery_date": later(dt.datetime.now(dt.UTC).date().isoformat(), 30),
             }
