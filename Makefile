@@ -30,8 +30,9 @@ lint: ## format, lint, types, import contracts
 	@COUNTERSIGN_MODE=test $(IN_VENV)/mypy
 	@COUNTERSIGN_MODE=test $(IN_VENV)/lint-imports
 
-bench: ## measure, and hold the budgets
-	@$(DEV) -m pytest -m bench -n0 -s $(ARGS)
+bench: ## measure beside a floor of its own (ARGS="--quick", --full, --only work, --strict)
+	@$(DEV) -m tests.bench $(ARGS)
+	@$(IN_VENV)/python -m pytest -m bench -n0 -s -q
 
 soak: ## long load with faults; SOAK_MINUTES=60 by default
 	@$(DEV) -m pytest -m soak -n0 -s $(ARGS)
