@@ -25,8 +25,8 @@ from console.models import AgentVersion, AuditEntry
 
 PAGE = 50
 KINDS = {"person": "Person", "agent": "Agent", "worker": "Worker", "operator": "Operator"}
-SLACK = 100_000
-"""How many ids an entry may lie off the place its time suggests: clocks may be set back a little."""
+SLACK = 5_000
+"""How many ids an entry may lie off the place its time suggests: clocks are set back a little at times."""
 
 _FETCH = 2_000
 _LONGEST_TEXT = 100

@@ -23,44 +23,39 @@ VERBS = (
     "commit.committed",
 )
 
-ROUND = """
-INSERT INTO console_auditentry
-    (chain, verb, actor_kind, actor_id, actor_label, words, body, at, previous, hash)
-SELECT made.chain, %(verb)s, made.kind, made.actor, 'Planner 1.0', 'fact ' || made.n, made.body, made.at, made.previous,
-    encode(sha256(convert_to(made.previous || E'\\n' || (extract(epoch FROM made.at) * 1000000)::bigint || E'\\n'
-        || made.body, 'UTF8')), 'hex')
-FROM (
-    SELECT n, 'proposal:CS-' || lpad(n::text, 12, '0') AS chain, coalesce(before.hash, '') AS previous,
-        CASE WHEN n %% 3 = 0 THEN 'person' ELSE 'agent' END AS kind, 'planner@' || n %% 5 AS actor,
-        timestamptz '2026-01-01' + make_interval(secs => (%(round)s * %(chains)s + n) * 3) AS at,
-        '{"actor":{"id":"planner@' || n %% 5 || '","kind":"' || CASE WHEN n %% 3 = 0 THEN 'person' ELSE 'agent' END
-        || '","label":"Planner 1.0","via":"abcdefgh"},"chain":"proposal:CS-' || lpad(n::text, 12, '0')
-        || '","detail":{"digest":"' || repeat(md5(n::text), 2) || '","from":"in_review","reason":"'
-        || repeat('Why it was so. ', 12) || '","to":"approved"},"request":"' || md5(n::text) || '","subject":"CS-'
-        || lpad(n::text, 12, '0') || '","verb":"' || %(verb)s || '"}' AS body
-    FROM generate_series(1, %(chains)s) AS n
-    LEFT JOIN console_auditentry before
-        ON before.chain = 'proposal:CS-' || lpad(n::text, 12, '0') AND before.verb = %(before)s
-    ORDER BY n
-) made
+STEP = """
+r{this} AS MATERIALIZED (
+    SELECT made.*, encode(sha256(convert_to(made.previous || E'\\n' || (extract(epoch FROM made.at) * 1000000)::bigint
+        || E'\\n' || made.body, 'UTF8')), 'hex') AS hash
+    FROM (SELECT n, {this} AS round, '{verb}' AS verb, hash AS previous,
+        CASE WHEN n % 3 = 0 THEN 'person' ELSE 'agent' END AS kind,
+        timestamptz '2026-01-01' + make_interval(secs => (n / 1000 * 6000 + {this} * 1000 + n % 1000) * 3) AS at,
+        '{{"actor":{{"id":"planner@' || n % 5 || '","kind":"' || CASE WHEN n % 3 = 0 THEN 'person' ELSE 'agent' END
+        || '","label":"Planner 1.0","via":"abcdefgh"}},"chain":"proposal:CS-' || lpad(n::text, 12, '0')
+        || '","detail":{{"digest":"' || repeat(md5(n::text), 2) || '","from":"in_review","reason":"'
+        || repeat('Why it was so. ', 12) || '","to":"approved"}},"request":"' || md5(n::text) || '","subject":"CS-'
+        || lpad(n::text, 12, '0') || '","verb":"{verb}"}}' AS body
+    FROM r{before}) made
+)
 """
 
 
 @pytest.fixture
 def long_log() -> None:
-    """Chains of six entries each, as a plant's would be, without the trigger: it would take an hour."""
+    """Chains of six entries each that overlap, as a plant's would, without the trigger: it would take an hour."""
+    steps = "".join(
+        "," + STEP.format(this=place, before=place - 1, verb=verb) for place, verb in enumerate(VERBS, 1)
+    )
+    every = " UNION ALL ".join(f"SELECT * FROM r{place}" for place in range(1, len(VERBS) + 1))
     with transaction.atomic(using="owner"), connections["owner"].cursor() as cursor:
         cursor.execute("ALTER TABLE console_auditentry DISABLE TRIGGER ALL")
-        for number, verb in enumerate(VERBS):
-            cursor.execute(
-                ROUND,
-                {
-                    "verb": verb,
-                    "before": VERBS[number - 1] if number else "",
-                    "round": number,
-                    "chains": ENTRIES // PER_CHAIN,
-                },
-            )
+        cursor.execute(
+            f"WITH r0 AS (SELECT n, '' AS hash FROM generate_series(1, {ENTRIES // PER_CHAIN}) AS n){steps}"
+            " INSERT INTO console_auditentry"
+            " (chain, verb, actor_kind, actor_id, actor_label, words, body, at, previous, hash)"
+            " SELECT 'proposal:CS-' || lpad(n::text, 12, '0'), verb, kind, 'planner@' || n % 5, 'Planner 1.0',"
+            f" 'fact ' || n, body, at, previous, hash FROM ({every}) made ORDER BY n / 1000, round, n"
+        )
         cursor.execute("ALTER TABLE console_auditentry ENABLE TRIGGER ALL")
     with connections["owner"].cursor() as cursor:
         cursor.execute("ANALYZE console_auditentry")

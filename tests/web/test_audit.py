@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.http import StreamingHttpResponse
 from django.test import Client
@@ -184,3 +185,15 @@ def test_the_page_says_when_the_sequencer_does_not_run(people: People, signed_in
     assert "1 entries are sealed" in signed_in(people.cleo).get("/audit/").content.decode().replace(
         "\u202f", ""
     )
+
+
+def test_the_command_line_hands_out_the_same(people: People, signed_in: SignIn) -> None:
+    facts(2)
+    for form in ("csv", "ndjson"):
+        said = io.StringIO()
+        call_command("export_audit", format=form, verb="console.start", stdout=said)
+        asked = {"format": form, "verb": "console.start"}
+        assert said.getvalue() == exported(signed_in(people.cleo).get("/audit/export", asked))
+    assert AuditEntry.objects.filter(verb="audit.export", actor_kind="operator").count() == 2
+    with pytest.raises(CommandError, match="2026-99-99 is not a date"):
+        call_command("export_audit", since="2026-99-99")
