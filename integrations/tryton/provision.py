@@ -195,6 +195,7 @@ SCOPES: Mapping[str, Scope] = {
                         "amendment",
                         "action",
                         "line",
+                        "party",
                         "product",
                         "product_supplier",
                         "quantity",

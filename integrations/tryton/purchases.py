@@ -512,10 +512,13 @@ def _plan_processing(
         [("id", "=", number)],
         ["product", "product_supplier", "quantity", "unit", "unit.digits", "unit_price", "description"],
     )
-    old = seen.record.fields
+    (order,) = client.search_read(MODEL, [("id", "=", int(seen.target))], ["party"])
+    old, party = seen.record.fields, order["party"]
     change: dict[str, Any] = {
         "action": "line",
         "line": number,
+        # Tryton looks for the supplier's product among this party's; an amendment of a line changes no party.
+        "party": party,
         "product": line["product"],
         "product_supplier": line["product_supplier"],
         "unit": line["unit"],

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from integrations.contract import InDoubt, NeedsPerson, Receipt, Rejected, Step
+from integrations.contract import InDoubt, NeedsPerson, Receipt, Rejected, Stale, Step
 from integrations.tryton.client import Client
 from integrations.tryton.values import stamped_at
 
@@ -90,6 +90,7 @@ def send(
     document, _, number = request["document"].partition(",")
     if method == "create":
         return _create(client, step, look=look, expect=expect, reference=reference, note=note)
+    _compare(look(client, int(number)), expect)
     records, expect = _records(client, request, expect)
     _demand_stamps(model, records, request, expect)
     note({"step": step.name, "sends": f"{model}.{method}", "records": list(records)})
@@ -116,15 +117,28 @@ def _create(
         raise Rejected("The step does not carry our reference, so nothing was sent.")
     if not expect:
         raise Rejected("There is no stamp to compare with, so nothing was sent.")
+    document, _, number = step.request["document"].partition(",")
+    if number:
+        _compare(look(client, int(number)), expect)
     found = client.search_read(model, [(named, "=", reference)], ["id"])
     if not found:
         note({"step": step.name, "sends": f"{model}.create", "reference": reference})
         made = client.call(model, "create", [spoken(values)], writes=True)
         found = [{"id": made[0]}]
-    document, _, number = step.request["document"].partition(",")
     view, _ = _after(client, look, int(number or found[0]["id"]), model, ())
     evidence = {"sent": f"{model}.create", "number": str(found[0]["id"])}
     return _receipt(client, document, number or str(found[0]["id"]), view, expect, evidence)
+
+
+def _compare(view: View, expect: Mapping[str, str]) -> None:
+    """Refuse what has moved already, before anything is sent.
+
+    Tryton compares only the stamps of records that the call writes; taking a quotation back to a draft does not
+    write the line that is about to be changed. What moves after this look is refused by Tryton where it is written.
+    """
+    moved = sorted(name for name, stamp in expect.items() if view.stamps.get(name) != stamp)
+    if moved and expect:
+        raise Stale(f"{view.label} is not what was approved any more.", evidence={"moved": moved[:20]})
 
 
 def _after(
