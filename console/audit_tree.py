@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 LOCKS = 20816
 """The class of our two advisory locks: (LOCKS, 1) whoever writes an entry, (LOCKS, 2) the sequencer."""
 
-BATCH = 2_000
+BATCH = 1_000
 """How many entries one checkpoint adds at most; a receipt reads at most twice as many hashes."""
 
 _ED25519 = b"\x01"
@@ -390,6 +390,10 @@ _READ_LEAVES = 256
 def _range_root(low: int, high: int) -> bytes:
     """The root of the subtree over leaves low to high - 1, which must be one of the tree's own."""
     count = high - low
+    if count > _READ_LEAVES and count & (count - 1) == 0 and low & count == 0:
+        holds = Checkpoint.objects.filter(size__gte=high, size__lt=high + count).order_by("size").first()
+        if holds is not None:
+            return bytes.fromhex(holds.frontier[low.bit_count()])
     if count > _READ_LEAVES:
         half = split(count)
         middle = low + half
