@@ -93,7 +93,12 @@ def own(version: AgentVersion) -> QuerySet[Proposal]:
     )
 
 
-GRANT = Fetch(Grant, "connection__system", "version__agent")
+GRANT = Fetch(
+    Grant,
+    "connection__system",
+    "version__agent",
+    asks="EXISTS (SELECT FROM console_killswitch WHERE lifted_at IS NULL)",
+)
 IN_FORCE = Fetch(KillSwitch)
 
 
@@ -198,14 +203,15 @@ def check_may_go_on(proposal: Proposal) -> None:
 
     A grant that was narrowed since the proposal came holds it too: off, or back to shadow.
     """
-    check_not_stopped(
-        system=proposal.connection.system.slug,
-        type_name=proposal.transaction_type,
-        agent=proposal.agent_version.agent.slug,
-    )
     grant = GRANT.one("t.id = %s", [proposal.grant_id])
     if grant is None:
         raise Held("its grant is gone", code="no_grant")
+    if grant.asked:
+        check_not_stopped(
+            system=proposal.connection.system.slug,
+            type_name=proposal.transaction_type,
+            agent=proposal.agent_version.agent.slug,
+        )
     try:
         check_open(grant)
     except Denied as off:

@@ -42,6 +42,7 @@ from console.models import (
     Proposal,
     State,
 )
+from console.models.loading import Fetch
 from integrations.contract import (
     Accepted,
     AdapterError,
@@ -76,6 +77,8 @@ OUTCOMES: Mapping[type[AdapterError], Outcome] = {
     Unavailable: Outcome.NOT_SENT,
     InDoubt: Outcome.IN_DOUBT,
 }
+
+PROBE = Fetch(Probe)
 
 
 class LostFence(Exception):
@@ -122,7 +125,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
         return proposal
     reach("S5")
     if there:
-        return readback.read_back(proposal, actor=actor, fence=claimed.fence)
+        return readback.read_back(claimed.proposal, actor=actor, fence=claimed.fence)
     return send(claimed, judged.plan, dict(judged.snapshot.stamps), actor=actor)
 
 
@@ -367,10 +370,9 @@ def _what_moved(judged: Judged, approved: Assessment) -> str:
 
 
 def _check_account(proposal: Proposal) -> None:
-    probe = (
-        Probe.objects.filter(connection=proposal.connection_id, purpose=proposal.transaction_type)
-        .order_by("-id")
-        .first()
+    probe = PROBE.one(
+        "t.connection_id = %s AND t.purpose = %s ORDER BY t.id DESC LIMIT 1",
+        [proposal.connection_id, proposal.transaction_type],
     )
     login = connections.login(proposal.connection.name, proposal.transaction_type)
     if probe is None or probe.account != login:
@@ -389,7 +391,7 @@ def _not_now(row: Proposal, judged: Judged) -> str:
         access.check_may_go_on(row)
     except Held as held:
         return held.text
-    if not Proposal.objects.filter(pk=row.pk, expires_at__gt=Now()).exists():
+    if row.expires_at <= row.db_now:  # the row was locked without a wait
         return "It has expired: it could not be sent in time."
     if limits.policy_version(judged.type) != judged.policy_version:
         return "The rules or limits are being changed; it is looked at again."

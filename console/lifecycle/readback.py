@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from console import access, audit, connections, diff, dispatch
@@ -36,7 +36,7 @@ from console.catalogue import spec, transaction_type
 from console.errors import CountersignError, Held
 from console.failpoints import reach
 from console.lifecycle.frozen import record_from, record_json, snapshot_from, step_from, step_json
-from console.lifecycle.states import locked, move, reload
+from console.lifecycle.states import become, locked, move, reload
 from console.models import Attempt, AttemptNote, Outcome, Proposal, ReadBack, State
 from console.models.loading import Fetch
 from integrations.contract import (
@@ -62,6 +62,9 @@ ABSENCES = 2
 Follow = tuple[Attempt, tuple[Step, ...]] | None
 """An attempt to send now, with its steps; or nothing more to do."""
 ATTEMPT = Fetch(Attempt, "assessment__revision")
+
+OPEN = (State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN)
+"""States in which there is something to settle."""
 
 REFUSALS = (Outcome.REJECTED, Outcome.NEEDS_PERSON, Outcome.OUT_OF_SCOPE)
 
@@ -116,6 +119,8 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
         follow = _settle(current, attempt, looked, adapter, type_, actor)
     if follow is not None:
         return _send_on(follow, actor)
+    if current.is_final:
+        return become(proposal, current)
     return reload(proposal)
 
 
@@ -241,22 +246,39 @@ def _absent_for_long(
 
 def _take(proposal: Proposal, fence: int | None) -> tuple[Proposal, Attempt, dt.datetime] | None:
     """Take the lease: with `fence` if it is still ours, else when nobody holds it. The time is the database's."""
-    with transaction.atomic():
-        row = locked(proposal, skip_locked=True)
-        if row is None or row.state not in {State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN}:
-            return None
-        free = row.lease_until is None or row.lease_until <= row.db_now
-        if (fence is None and not free) or (fence is not None and row.fence != fence):
-            return None
-        attempt = ATTEMPT.one("t.proposal_id = %s ORDER BY t.number DESC LIMIT 1", [row.pk])
-        if attempt is None:
-            return None
-        fresh = row.fence if fence is not None else row.fence + 1
-        Proposal.objects.filter(pk=row.pk).update(
-            fence=fresh, lease_until=Now() + LEASE, ring_at=Now() + LEASE
+    row: Proposal | None
+    if fence is not None:
+        row = _renewed(proposal, fence)
+    else:
+        with transaction.atomic():
+            row = locked(proposal, skip_locked=True)
+            if row is None or row.state not in OPEN or not _is_free(row):
+                return None
+            row = _renewed(row, row.fence, fresh=row.fence + 1)
+    attempt = ATTEMPT.one("t.proposal_id = %s ORDER BY t.number DESC LIMIT 1", [proposal.pk])
+    return (row, attempt, row.db_now) if row is not None and attempt is not None else None
+
+
+def _is_free(row: Proposal) -> bool:
+    """Whether nobody holds the lease of a row that was locked without a wait, by the database's clock."""
+    return row.lease_until is None or row.lease_until <= row.db_now
+
+
+def _renewed(row: Proposal, fence: int, *, fresh: int | None = None) -> Proposal | None:
+    """The row with a lease from now on, under `fresh` or the same fence; None when the fence is not the row's."""
+    values: list[Any] = [fresh or fence, LEASE, LEASE, row.pk, fence, [state.value for state in OPEN]]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE console_proposal SET fence = %s, lease_until = clock_timestamp() + %s,"
+            " ring_at = clock_timestamp() + %s WHERE id = %s AND fence = %s AND state = ANY(%s)"
+            " RETURNING fence, state, version, clock_timestamp()",
+            values,
         )
-        row.fence = fresh
-    return row, attempt, row.db_now
+        kept = cursor.fetchone()
+    if kept is None:
+        return None
+    row.fence, row.state, row.version, row.db_now = kept
+    return row
 
 
 def _sought(attempt: Attempt, type_: TransactionType, row: Proposal) -> Sought:

@@ -24,7 +24,7 @@ from console.failpoints import reach
 from console.findings import Finding, Level, Verdict
 from console.lifecycle import limits
 from console.lifecycle.frozen import facts_from
-from console.lifecycle.states import is_over, locked, move, moved_on
+from console.lifecycle.states import locked, move, moved_on
 from console.lifecycle.submit import BELL, check_carried
 from console.models import Answer, Assessment, Claim, Decision, Proposal, Reason, Revision, State
 from console.models.loading import Fetch
@@ -60,10 +60,11 @@ def approve(
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
         access.check_may_go_on(row)
-        changed = _rules_moved(row, assessment)
+        now = limits.in_force(transaction_type(row.transaction_type))
+        changed = _rules_moved(row, assessment, now)
         if not changed:
             _decide(row, assessment, by, Answer.APPROVE, note=note, dwell_ms=dwell_ms)
-            verdicts = standing(row, assessment)
+            verdicts = standing(row, assessment, now)
             detail = {
                 "digest": assessment.digest,
                 "assessment": assessment.number,
@@ -322,14 +323,16 @@ def agreements(proposal: Proposal, assessment: Assessment) -> tuple[policy.Agree
         )
 
 
-def standing(proposal: Proposal, assessment: Assessment) -> tuple[Verdict, ...]:
-    """Where every requirement stands, with the agreements so far."""
+def standing(
+    proposal: Proposal, assessment: Assessment, now: limits.InForce | None = None
+) -> tuple[Verdict, ...]:
+    """Where every requirement stands, with the agreements so far. `now` are the limits, if they were read already."""
     return policy.judge(
         policy.Situation(
             facts=facts_from(assessment.facts),
             findings=[Finding(**{**one, "level": Level(one["level"])}) for one in assessment.findings],
             agreements=agreements(proposal, assessment),
-            limits=limits.of_policy(),
+            limits=now.of_policy if now is not None else limits.of_policy(),
         )
     )
 
@@ -342,9 +345,9 @@ def _for_decision(proposal: Proposal, by: User, seen: str) -> tuple[Proposal, As
         raise Denied(why)
     if row.state != State.IN_REVIEW:
         raise moved_on(row)
-    if is_over(row):
+    assessment = current(row)  # read after the lock was ours: its clock is the decision's
+    if row.expires_at <= (assessment.db_now if assessment is not None else row.db_now):
         raise Conflict(f"{row.ref} has expired; nobody decided in time", code="expired")
-    assessment = current(row)
     if assessment is None or assessment.digest != seen:
         raise Conflict(
             f"{row.ref} was assessed again since you opened it. What you saw is not what would be written; look again.",
@@ -354,11 +357,11 @@ def _for_decision(proposal: Proposal, by: User, seen: str) -> tuple[Proposal, As
     return row, assessment
 
 
-def _rules_moved(proposal: Proposal, assessment: Assessment) -> str:
+def _rules_moved(proposal: Proposal, assessment: Assessment, now: limits.InForce) -> str:
     type_ = transaction_type(proposal.transaction_type)
     if type_.version != assessment.type_version:
         return "the transaction type has a newer version"
-    if limits.policy_version(type_) != assessment.policy_version:
+    if now.version != assessment.policy_version:
         return "the rules or limits were changed since it was assessed"
     return ""
 

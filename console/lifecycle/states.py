@@ -166,16 +166,12 @@ def fetch(pk: int) -> Proposal | None:
 
 def reload(proposal: Proposal) -> Proposal:
     """The same object, as the row is now."""
-    if (now := PROPOSAL.one("t.id = %s", [proposal.pk])) is not None:
-        vars(proposal).update(vars(now))
+    now = PROPOSAL.one("t.id = %s", [proposal.pk])
+    return become(proposal, now) if now is not None else proposal
+
+
+def become(proposal: Proposal, row: Proposal) -> Proposal:
+    """The same object with all that another of the same row knows, and nothing else."""
+    vars(proposal).clear()
+    vars(proposal).update(vars(row))
     return proposal
-
-
-def is_over(proposal: Proposal) -> bool:
-    """Whether its time has run out, by the database's clock now."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT expires_at <= clock_timestamp() FROM console_proposal WHERE id = %s", [proposal.pk]
-        )
-        row = cursor.fetchone()
-    return row is None or bool(row[0])

@@ -92,6 +92,8 @@ class Grant(models.Model):
     valid_until = models.DateTimeField(null=True, blank=True)
     demoted_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(auto_now=True)
+    asked: bool
+    """Whether any kill switch is in force, where `access` read the row."""
 
     class Meta:
         constraints = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import models
 
 from console.models.proposal import Proposal, Revision
@@ -33,6 +35,8 @@ class Assessment(models.Model):
     digest = models.CharField(max_length=64)
     as_of = models.DateTimeField()
     created_at = models.DateTimeField()
+    db_now: dt.datetime
+    """The database's clock when the row was read, where `models.loading` read it."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["proposal", "number"], name="assessment_once")]

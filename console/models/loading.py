@@ -23,11 +23,12 @@ class Fetch(Generic[M]):
 
     `paths` are written as for select_related; in conditions the model is `t`, and each key is named by its path,
     such as `agent_version__agent`. Every instance of the model gets `db_now`: the database's clock when the row was
-    looked for, before any wait for its lock.
+    looked for, before any wait for its lock; and, where `asks` is an SQL expression, its value as `asked`.
     """
 
-    def __init__(self, model: type[M], *paths: str) -> None:
+    def __init__(self, model: type[M], *paths: str, asks: str = "NULL") -> None:
         self.model = model
+        self._asks = asks
         self._paths = sorted(
             {"__".join(p.split("__")[: i + 1]) for p in paths for i in range(p.count("__") + 1)}
         )
@@ -67,7 +68,8 @@ class Fetch(Generic[M]):
             for field in model._meta.concrete_fields
         ]
         joins = "".join(join for _, _, join in self._parts)
-        return f'SELECT {", ".join(columns)}, clock_timestamp() FROM "{self.model._meta.db_table}" "t"{joins}'  # noqa: S608
+        table = self.model._meta.db_table
+        return f'SELECT {", ".join(columns)}, clock_timestamp(), {self._asks} FROM "{table}" "t"{joins}'  # noqa: S608
 
     @cached_property
     def _shapes(self) -> list[tuple[type[models.Model], list[str], list[tuple[int, Any]], str, str]]:
@@ -99,5 +101,5 @@ class Fetch(Generic[M]):
             if alias != "t":
                 setattr(made[before], name, made[alias])
         found = made["t"]
-        found.db_now = row[-1]  # type: ignore[attr-defined]
+        found.db_now, found.asked = row[-2:]  # type: ignore[attr-defined]
         return cast("M", found)
