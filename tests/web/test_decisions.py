@@ -31,7 +31,7 @@ def answer(client: Client, proposal: Proposal, what: str, **sent: Any) -> HttpRe
     return client.post(f"/proposals/{proposal.ref}/{what}", data)  # type: ignore[return-value]
 
 
-def text_of(page: HttpResponse) -> str:
+def text_of(page: Any) -> str:
     """A page without its tags, with single spaces."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.content.decode()))
 
