@@ -69,12 +69,11 @@ class InputGroup:
 
 def approve(request: HttpRequest, ref: str) -> HttpResponse:
     """The last question before it is sent, and the answer to it."""
-    found = proposals.find(signed_in(request), ref)
     if request.method != "POST":
-        return _form(request, found, "approve")
+        return _form(request, proposals.find(signed_in(request), ref), "approve")
     try:
         done = review.approve(
-            found,
+            proposals.named(signed_in(request), ref),
             by=signed_in(request),
             seen=request.POST.get("seen", ""),
             actor=actor(request),
@@ -82,7 +81,7 @@ def approve(request: HttpRequest, ref: str) -> HttpResponse:
             dwell_ms=_dwell(request),
         )
     except (Conflict, Held) as late:
-        return _late(request, found, late, Answer.APPROVE)
+        return _late(request, proposals.find(signed_in(request), ref), late, Answer.APPROVE)
     if done.state == State.APPROVED:
         return _onwards(request, done, "approved. It is being sent now.", messages.SUCCESS)
     return _onwards(request, done, "you agreed. Somebody else has to as well.", messages.SUCCESS)

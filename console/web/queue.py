@@ -169,7 +169,7 @@ def select(user: User, chosen: Filter, stops: list[KillSwitch]) -> QuerySet[Prop
 
 def next_for(user: User, *, without: Proposal | None = None, sort: str = "risk") -> Proposal | None:
     """The next proposal that waits for this person."""
-    found = _for(user, access.visible_to(user).filter(state=State.IN_REVIEW))
+    found = _for(user, access.visible_to(user).filter(state=State.IN_REVIEW)).select_related(None)
     if without is not None:
         found = found.exclude(pk=without.pk)
     if sort == "money":
