@@ -462,3 +462,24 @@ def test_a_process_that_dies_while_approving_leaves_all_of_it_or_nothing(
         assert one.ring_at is not None
         assert committed(one).state == State.COMMITTED
     del erp
+
+
+def test_a_database_stopped_at_once_in_the_middle_of_commits_costs_nothing() -> None:
+    """F19, on a server of its own: see `restarted.py`."""
+    given = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "COUNTERSIGN_VAR", "COUNTERSIGN_TEST_BROKER")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in given and not name.startswith("PYTEST")
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/faults/restarted.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert "1 passed" in ran.stdout
