@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,11 @@ WAIT_SECONDS = 60
 
 @dataclass
 class House:
-    """A running console. `entries` is its CONNECTIONS; `proven` the probes of its accounts, taken once."""
+    """A running console. `entries` is its CONNECTIONS, `env` what its processes were told."""
 
     url: str
     entries: Mapping[str, Mapping[str, Any]]
+    env: Mapping[str, str]
     web: Worker
     worker: Worker
     bell: redis.Redis
@@ -48,6 +49,18 @@ class House:
     def said(self) -> str:
         """Everything that web server and worker have logged."""
         return self.web.said() + self.worker.said()
+
+    def manage(self, *arguments: str) -> str:
+        """What a command of `manage.py` prints on this console's machine, also when it fails."""
+        done = subprocess.run(
+            [sys.executable, ROOT / "manage.py", *arguments],
+            cwd=ROOT,
+            env=dict(self.env),
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout + done.stderr
 
     def pause_worker(self) -> None:
         """The worker stands still in the middle of whatever it does."""
@@ -147,12 +160,32 @@ def house(
         worker.wait_for(" ready.", START_SECONDS)
         url = f"http://127.0.0.1:{port}"
         _wait_for_web(url, web)
-        yield House(url, entries, web, worker, bell)
+        yield House(url, entries, told, web, worker, bell)
     finally:
         for one in (worker, web):
             os.killpg(one.process.pid, signal.SIGCONT)
             one.stop()
         bell.close()
+
+
+class Street:
+    """One house at a time: two would answer each other's bells. The next journey in the same house finds it open."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._here: tuple[str, House] | None = None
+
+    def at(self, name: str, make: Callable[[], AbstractContextManager[House]]) -> House:
+        """The house of this name; made, after the one before it is closed, unless it is open already."""
+        if self._here is None or self._here[0] != name:
+            self.close()
+            self._here = name, self._open.enter_context(make())
+        return self._here[1]
+
+    def close(self) -> None:
+        """Nobody is at home any more."""
+        self._here = None
+        self._open.close()
 
 
 def free_port() -> int:
