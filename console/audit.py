@@ -77,7 +77,6 @@ VERBS: Mapping[str, Verb] = {
     "incident.open": Verb("opened incident {subject}", "bad"),
     "incident.lift": Verb("closed incident {subject}"),
     "audit.export": Verb("exported {subject}"),
-    "audit.search": Verb("searched the audit log: {subject}"),
     "console.start": Verb("set up {subject}"),
 }
 

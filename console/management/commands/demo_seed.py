@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models.functions import Now
 
 from console.access import Role
-from console.audit import OPERATOR
+from console.audit import OPERATOR, record_alone
 from console.catalogue import specs
 from console.environment import VAR
 from console.models import Agent, AgentKey, AgentVersion, Autonomy, Grant
@@ -66,6 +66,8 @@ class Command(BaseCommand):
 def _people() -> dict[str, str]:
     known: dict[str, str] = json.loads(LOGINS.read_text()) if LOGINS.exists() else {}
     for login, (given, family, roles, _what) in PEOPLE.items():
+        if not User.objects.exists():
+            record_alone("console.start", actor=OPERATOR, chain="console", subject="the demo")
         user, made = User.objects.get_or_create(
             username=login, defaults={"first_name": given, "last_name": family}
         )
