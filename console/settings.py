@@ -263,9 +263,12 @@ BELL_SECONDS = environment.number("BELL_SECONDS", 15)  # a bell unheard for so l
 AGAIN_SECONDS = environment.number("AGAIN_SECONDS", 20)  # a system is away, or something is held
 UNKNOWN_AFTER_SECONDS = environment.number("UNKNOWN_AFTER_SECONDS", 120)  # then a lost answer is a person's
 # A process that hangs in a transaction gives up its locks after the time of a lease.
+# A note must survive a crash before a byte leaves, whatever the server's default is; tests have theirs for speed.
 if _app_url:
     DATABASES["default"]["OPTIONS"].setdefault(
-        "options", f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
+        "options",
+        f"-c idle_in_transaction_session_timeout={LEASE_SECONDS}s"
+        + ("" if MODE == "test" else " -c synchronous_commit=on"),
     )
 
 # Workers
