@@ -23,6 +23,9 @@ group gets
 
 Every user who is not one of these accounts is put into that group of people; users made later must be too.
 
+A server of several processes acts on changed rights at once only with `[cache] clean_timeout = 0` in its settings;
+otherwise some of its processes keep the old ones for up to five minutes.
+
 `SCOPES` is also what `adapter.probe` compares an account with.
 """
 

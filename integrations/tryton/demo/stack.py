@@ -386,7 +386,9 @@ class Stack:
         uri = urlsplit(self.database_uri)._replace(scheme="postgresql", path="/").geturl()
         self._write(
             "trytond.conf",
-            f"[web]\nlisten = 127.0.0.1:{self.port}\nroot =\n\n[database]\nuri = {uri}\nlanguage = en\n",
+            f"[web]\nlisten = 127.0.0.1:{self.port}\nroot =\n\n[database]\nuri = {uri}\nlanguage = en\n\n"
+            # Else the server's processes learn of changed rights and settings only after five minutes.
+            "[cache]\nclean_timeout = 0\n",
         )
 
     def _passwords_still_fit(self) -> None:
