@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from functools import cache
 from typing import Any
@@ -33,6 +34,7 @@ def page(request: HttpRequest) -> dict[str, Any]:
         "next_theme": THEMES[(THEMES.index(chosen) + 1) % len(THEMES)] if chosen in THEMES else "light",
         "stops": SimpleLazyObject(lambda: stops(request) if isinstance(user, User) else []),
         "mode": settings.MODE,
+        "setting_up": setting_up() if settings.MODE == "demo" else None,
         "build": version(),
     }
 
@@ -73,6 +75,15 @@ def stops(request: HttpRequest) -> list[KillSwitch]:
             )
         request._stops = kept  # type: ignore[attr-defined]  # noqa: SLF001 a cache for one request
     return kept
+
+
+def setting_up() -> dict[str, Any] | None:
+    """How far a demo's ERP is: phase, done, total, core_ready, error. None when it is ready or not ours."""
+    try:
+        found = json.loads((settings.VAR / "tryton" / "progress.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and (found.get("error") or not found.get("ready")) else None
 
 
 @cache

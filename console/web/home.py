@@ -16,6 +16,11 @@ def keys(request: HttpRequest) -> HttpResponse:
     return render(request, "keys.html")
 
 
+def setting_up(request: HttpRequest) -> HttpResponse:
+    """The strip that says how far the demo's ERP is; asked every few seconds while that is not ready."""
+    return render(request, "parts/setting_up.html")
+
+
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember light, dark or what the device says, in a cookie of this browser, and go back."""
     chosen = request.POST.get("theme", "auto")

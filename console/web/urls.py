@@ -199,6 +199,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("help/", help_page.page, "help", get=SIGNED_IN),
     Route("keys", home.keys, "keys", get=SIGNED_IN),
+    Route("setting-up", home.setting_up, "setting-up", get=SIGNED_IN),
     Route("theme", home.theme, "theme", post=EVERYBODY),
 )
 
