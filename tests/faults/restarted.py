@@ -30,14 +30,31 @@ pytestmark = [
 ]
 
 
-def stop_at_once_and_start(server: Postgres) -> None:
-    """No checkpoint, no farewell: what was not committed is gone, and so is every connection."""
+DURABLE = {**FAST, "synchronous_commit": "on", "full_page_writes": "on"}
+"""A commit is with the kernel when it returns; the tests' usual server gives that up for speed."""
+
+SERVERS: list[Postgres] = []
+
+
+def durable_server() -> Postgres:
+    """This run's own server, started again so that what is committed stays committed."""
+    server = Postgres(HOME / "postgres", settings=DURABLE)
+    SERVERS.append(server)
+    atexit.register(server.stop)
+    stop_and_start(server, signal.SIGINT)
+    return server
+
+
+def stop_and_start(server: Postgres, how: signal.Signals = signal.SIGQUIT) -> None:
+    """SIGQUIT: no checkpoint, no farewell. What was not committed is gone, and so is every connection."""
     pid = int((server.data / "postmaster.pid").read_text().splitlines()[0])
-    os.kill(pid, signal.SIGQUIT)
+    os.kill(pid, how)
     for _ in range(200):
         if not (server.data / "postmaster.pid").exists():
             break
         time.sleep(0.05)
+    if server.process is not None:
+        server.process.wait(10)
     connections.close_all()
     server.start()
 
@@ -48,8 +65,7 @@ def test_a_database_stopped_at_once_in_the_middle_of_commits_costs_nothing(
     planner: Planner,
     people: People,
 ) -> None:
-    server = Postgres(HOME / "postgres", settings=FAST)
-    atexit.register(server.stop)
+    server = durable_server()
     erp = carried_by(timeout_ms=5000)
     erp.reset(seed="bulk", orders=30)
     prove_accounts()
@@ -75,10 +91,10 @@ def test_a_database_stopped_at_once_in_the_middle_of_commits_costs_nothing(
         return not ours.exclude(state=State.COMMITTED).exists()
 
     assert wait_until(sending)
-    stop_at_once_and_start(server)
+    stop_and_start(server)
     due_now()
     assert ring_until(lambda: sending() or done())
-    stop_at_once_and_start(server)
+    stop_and_start(server)
     due_now()
     erp.heal()
 
