@@ -107,7 +107,7 @@ def _work(made: Stack, given: argparse.Namespace, found: dict[str, Any]) -> list
     from tests.bench.people import workforce  # noqa: PLC0415 needs Django to be set up
     from tests.bench.work import Bench, Size  # noqa: PLC0415 the same
 
-    size = Size({1: 40, 8: 120, 32: 240}, 3, 40)
+    size = Size({1: 30, 8: 100, 32: 200}, 3, 25)
     if given.quick:
         size = Size({1: 20, 8: 60, 32: 120}, 1, 15)
     force = workforce(supervisors=max(size.works))
