@@ -142,7 +142,7 @@ def _short(client: Client, rows: Sequence[Mapping[str, Any]], today: dt.date) ->
             unit, name = stock[product]["default_uom."], stock[product]["rec_name"]
             if product not in arrivals:
                 coming = incoming(client, product)
-                arrivals[product] = f"next delivery {coming[0][0]}" if coming else "nothing on order"
+                arrivals[product] = f"next delivery {coming[0][0]}" if coming else "no delivery planned"
             sentences.append(
                 f"{name}: {quantity(wanted, unit)['value']} {unit['name']} needed, "
                 f"{quantity(got, unit)['value']} left for it, {arrivals[product]}"
@@ -174,6 +174,7 @@ def _purchases(client: Client, today: dt.date) -> Iterator[dict[str, Any]]:
             "party.rec_name",
             "shipment_state",
             "invoice_state",
+            "delivery_date",
             "lines.product.rec_name",
             "lines.description",
             "lines.type",
@@ -194,13 +195,14 @@ def _purchases(client: Client, today: dt.date) -> Iterator[dict[str, Any]]:
         names = ", ".join(purchases.name_of(line) for line in lines[:3])
         words: dict[str, Any] = {"partner": row["party."]["rec_name"], "product": names, "today": today}
         if row["state"] == "processing":
+            # Tryton forgets a day that was over when the order was processed; the order itself keeps it.
             coming = [
-                (move["planned_date"], line, move)
+                (day, line, move)
                 for line in lines
                 for move in line["moves."]
                 if move["state"] in {"draft", "assigned"}
-                and move["planned_date"]
-                and move["planned_date"] < today
+                and (day := move["planned_date"] or row["delivery_date"])
+                and day < today
             ]
             if coming:
                 due = min(day for day, _, _ in coming)

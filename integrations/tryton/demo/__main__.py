@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
+    stack.tell("Starting", steps=0)
     try:
         if options.command == "reset":
             stack.prepare()
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     finally:
         stack.stop()
+    stack.ended()
     return 0
 
 

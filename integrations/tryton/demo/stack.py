@@ -343,6 +343,7 @@ class Stack:
 
     def tell(self, phase: str, *, steps: int = 1, at: int | None = None) -> None:
         """Write `progress.json`, whole or not at all."""
+        self.home.mkdir(parents=True, exist_ok=True)
         with self._telling:
             self.progress.phase = phase
             self.progress.done = self.progress.done + steps if at is None else max(at, self.progress.done)
@@ -355,6 +356,11 @@ class Stack:
         self.progress.error = text
         self.progress.core_ready = self.progress.ready = False
         self.tell("Failed", steps=0)
+
+    def ended(self) -> None:
+        """Nobody must take the last word of this run for the state of the next."""
+        self.progress.core_ready = self.progress.ready = False
+        self.tell("Stopped", steps=0)
 
     # Inside
 
