@@ -24,6 +24,13 @@ LIMITS = (
         "in the order's currency",
         most=Decimal(100_000_000),
     ),
+    Limit(
+        "second_person_irreversible_from",
+        "A second supervisor for what cannot be reversed, from a value of",
+        Decimal(1000),
+        "in the order's currency",
+        most=Decimal(100_000_000),
+    ),
 )
 
 
@@ -69,11 +76,12 @@ def a_supervisor(case: Situation) -> Verdict:
 def a_second_supervisor(case: Situation) -> Verdict:
     """Two different supervisors, where much money is at stake or it cannot be undone."""
     reasons = []
-    limit = case.limits["second_person_from"]
+    limit, least = case.limits["second_person_from"], case.limits["second_person_irreversible_from"]
     value = case.facts.value
     if value is not None and abs(Decimal(value.amount)) >= limit:
         reasons.append(f"{value.amount} {value.currency} is at stake, the limit for one is {limit:f}")
-    if case.facts.books and not case.facts.reversible:
+    small = value is not None and abs(Decimal(value.amount)) < least
+    if case.facts.books and not case.facts.reversible and not small:
         reasons.append("it reaches the books and cannot be reversed")
     if not reasons:
         return Verdict(

@@ -50,7 +50,7 @@ _FIELDS = (
     "unit.name",
     "unit.digits",
     "product.rec_name",
-    "product.list_price",
+    "product.list_price_used",
     "bom",
     "company.currency.code",
     "inputs.product.rec_name",
@@ -141,7 +141,7 @@ def snapshot(client: Client, type_name: str, payload: Any) -> Snapshot:
     view = look(client, key(payload.order, "production order"))
     row = view.row
     waiting_for, needed_by = customer(client, row["product."]["id"])
-    price = row["product."]["list_price"] or Decimal(0)
+    price = row["product."]["list_price_used"] or Decimal(0)
     currency = row["company."]["currency."]["code"]
     context: dict[str, Any] = {"state": state(row["state"]), "customer": waiting_for}
     seen = view.stamps

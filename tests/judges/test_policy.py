@@ -70,6 +70,13 @@ def test_what_reaches_the_books_for_good_needs_two() -> None:
     assert passes(agreement(1), agreement(2), facts=facts)
 
 
+@pytest.mark.parametrize(("amount", "needed"), [("999.99", 1), ("1000", 2), ("-1000", 2)])
+def test_a_small_value_that_reaches_the_books_for_good_needs_one(amount: str, needed: int) -> None:
+    facts = Facts(value=Money(amount=amount, currency="EUR"), reversible=False, books=True)
+    assert passes(agreement(1), facts=facts) is (needed == 1)
+    assert passes(agreement(1), agreement(2), facts=facts)
+
+
 def test_nobody_can_approve_what_a_check_found_wrong() -> None:
     wrong = [Finding("a.b", Level.ERROR, "No.")]
     assert not passes(agreement(1), agreement(2), findings=wrong)
@@ -119,7 +126,9 @@ def test_in_a_thousand_random_plants_nobody_approves_their_own() -> None:
             assert others - shapers
             assert facts.value is not None
             if Decimal(facts.value.amount) >= LIMITS["second_person_from"] or (
-                facts.books and not facts.reversible
+                facts.books
+                and not facts.reversible
+                and Decimal(facts.value.amount) >= LIMITS["second_person_irreversible_from"]
             ):
                 assert len(others) >= 2
         elif set(agreeing) <= {owner} | shapers:

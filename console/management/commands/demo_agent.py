@@ -1,7 +1,8 @@
 """`manage.py demo_agent`: an agent like any other. Plain HTTP and a key; it imports nothing of the console.
 
 It reads which orders are in trouble, looks closer, and proposes one repair for each, in plain rules instead of a
-model. It proposes once per order and trouble: its Idempotency-Key is made of both.
+model. It proposes once per order and trouble, and orders a material once for all that lack it: its
+Idempotency-Key is made of what it is about.
 """
 
 import argparse
@@ -62,17 +63,42 @@ def _round(http: httpx.Client) -> Iterator[str]:
         yield "could not read which orders are in trouble; trying again later"
         return
     made = 0
+    lacking = _lacking(found["value"]["exceptions"])
     for trouble in found["value"]["exceptions"]:
         if made >= AT_ONCE:
             break
+        about = f"{trouble['kind']}-{trouble['key']}-{trouble['problem']}"
+        if trouble["problem"] == "short_of_material":
+            material = trouble["missing"][0]["product"] if trouble["missing"] else ""
+            if material not in lacking:
+                continue
+            trouble = lacking.pop(material)  # noqa: PLW2901 one order for all that lack it
+            about = f"material-{material}"
         proposal = _repair(http, trouble, found["reading"])
         if proposal is None:
             continue
-        answer = _propose(http, proposal, f"{trouble['kind']}-{trouble['key']}-{trouble['problem']}")
+        answer = _propose(http, proposal, about)
         if answer is None:
             continue
         made += 1
         yield f"proposed {answer['ref']}: {proposal['transaction_type']} for {trouble['label']}"
+
+
+def _lacking(exceptions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Product to the first trouble that lacks it, with what all of them lack together."""
+    found: dict[str, dict[str, Any]] = {}
+    for trouble in exceptions:
+        if trouble["problem"] != "short_of_material" or not trouble["missing"]:
+            continue
+        lack = trouble["missing"][0]
+        if (first := found.get(lack["product"])) is None:
+            found[lack["product"]] = {**trouble, "missing": [lack], "others": 0}
+            continue
+        before = first["missing"][0]["missing"]
+        total = Decimal(before["value"]) + Decimal(lack["missing"]["value"])
+        first["missing"] = [{**lack, "missing": {**before, "value": format(total.normalize(), "f")}}]
+        first["others"] += 1
+    return found
 
 
 def _repair(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
@@ -141,8 +167,13 @@ def _order_material(http: httpx.Client, trouble: dict[str, Any], reading: str) -
                 }
             ],
         },
-        "rationale": f"{trouble['label']}: {trouble['reason']} {supplier['value']['name']} sells it and delivers "
-        f"in {sold['lead_days'] or 14} days.",
+        "rationale": f"{trouble['label']}: {trouble['reason']} "
+        + (
+            f"{trouble['others']} more orders lack it too; this covers all of them. "
+            if trouble["others"]
+            else ""
+        )
+        + f"{supplier['value']['name']} sells it and delivers in {sold['lead_days'] or 14} days.",
         "readings": [reading, stock["reading"], supplier["reading"]],
     }
 

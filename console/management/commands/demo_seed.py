@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models.functions import Now
 
+from console import dispatch
 from console.access import Role
 from console.audit import OPERATOR, record_alone
 from console.catalogue import specs
@@ -50,7 +51,9 @@ class Command(BaseCommand):
         version = _agent(User.objects.get(username="oskar"))
         _key(version)
         _grants(version)
-        if not erp_ready:
+        if erp_ready:
+            dispatch.ring("console.tasks.probe_accounts")
+        else:
             for login, (_given, _family, _roles, what) in PEOPLE.items():
                 if login != "oskar":
                     self.stdout.write(f"  {login:<5} {logins[login]:<22} {what}")
