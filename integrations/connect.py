@@ -6,6 +6,9 @@ import importlib
 
 from integrations.contract import Adapter
 
+MES_LEVEL = 3
+"""ISA-95: manufacturing operations. Read only; what is below it is never spoken to."""
+
 
 def adapter(path: str) -> Adapter:
     """The adapter named by a dotted path such as `integrations.tryton.adapter`.
@@ -16,8 +19,8 @@ def adapter(path: str) -> Adapter:
     found = getattr(importlib.import_module(path), "ADAPTER", None)
     if not isinstance(found, Adapter):
         raise TypeError(f"{path} exports no ADAPTER; an adapter module needs one of type contract.Adapter")
-    if any(level < 3 for level in found.levels):
+    if any(level < MES_LEVEL for level in found.levels):
         raise ValueError(f"{path} claims ISA-95 level 2 or below; only levels 3 and 4 may be connected")
-    if 3 in found.levels and found.writer is not None:
+    if MES_LEVEL in found.levels and found.writer is not None:
         raise ValueError(f"{path} has a writer and claims ISA-95 level 3, which is read only")
     return found
