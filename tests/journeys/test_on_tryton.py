@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +173,7 @@ def purchase_of_lacquer(tryton: TrytonServer) -> Mapping[str, Any]:
                 "delivery_date": orders.working_day(45).isoformat(),
             }
             for code, many, unit, price in (
-                ("RM-LACQ-MAT", "37.5", "Liter", "14.90"),
+                ("RM-LACQ-MAT", "60", "Liter", "14.90"),
                 ("RM-GLUE-D3", "33", "Kilogram", "6.30"),
             )
         ],
@@ -207,3 +209,79 @@ def test_what_somebody_changed_meanwhile_comes_back_field_by_field_and_is_decide
     scene.agent.follow(ref, "committed")
     assert dates_in_tryton(tryton, wanted["order"])[:2] == (wanted["planned_start"], wanted["planned_finish"])
     assert scene.story(ref).count("proposal.moved") == 1
+
+
+@contextmanager
+def rights_taken_away(tryton: TrytonServer, account: str) -> Iterator[None]:
+    """The ERP's administrator lets an account write no production for a while."""
+    row = tryton.find(
+        "ir.model.access", ("group.name", "=", f"Countersign {account}"), ("model", "=", "production")
+    )
+    tryton.admin.call("ir.model.access", "write", [row["id"]], {"perm_write": False}, writes=True)
+    try:
+        yield
+    finally:
+        tryton.admin.call("ir.model.access", "write", [row["id"]], {"perm_write": True}, writes=True)
+
+
+def test_what_tryton_refuses_ends_as_failed_with_its_words(
+    plant_on_tryton: Scene, tryton: TrytonServer
+) -> None:
+    scene = plant_on_tryton
+    wanted = next_dates(orders.production(tryton), 17, 20)
+    before = dates_in_tryton(tryton, wanted["order"])
+    ref = scene.agent.propose(RESCHEDULE, wanted)
+    scene.agent.follow(ref, "in_review")
+    ana = scene.come(scene.people.ana)
+    ana.open(ref)
+    with rights_taken_away(tryton, RESCHEDULE):
+        ana.approve()
+        scene.agent.follow(ref, "commit_failed")
+    ana.open(ref)
+    ana.sees_state("Commit failed")
+    ana.sees("You are not allowed to write", "The system does not show it")
+    assert dates_in_tryton(tryton, wanted["order"]) == before
+
+
+def test_a_morning_of_three_kinds_of_transactions_one_after_the_other(
+    plant_on_tryton: Scene, tryton: TrytonServer
+) -> None:
+    scene = plant_on_tryton
+    shelf = orders.production(tryton, code="FG-SHELF", quantity=6.0)
+    order, line = orders.purchase(tryton, state="processing")
+    sale = orders.sale(tryton, state="processing")
+    promised = orders.working_day(60)
+    refs = [
+        scene.agent.propose(kind, payload)
+        for kind, payload in (
+            ("production_order_quantity", {"order": str(shelf), "quantity": {"value": "9", "unit": "Unit"}}),
+            (
+                "purchase_order_line_change",
+                {
+                    "order": str(order),
+                    "line": str(line),
+                    "unit_price": {"amount": "35.10", "currency": "EUR"},
+                },
+            ),
+            ("sales_order_promise", {"order": str(sale), "promised_date": promised.isoformat()}),
+        )
+    ]
+    for ref in refs:
+        scene.agent.follow(ref, "in_review")
+    ana = scene.come(scene.people.ana)
+    ana.go("")
+    ana.row("").first.click()
+    for left in (2, 1, 0):
+        ana.sees_state("In review")
+        ana.approve()
+        ana.sees("approved. It is being sent now.", *([] if left else ["That was the last one"]))
+    for ref in refs:
+        scene.agent.follow(ref, "committed")
+    made = tryton.find("production", ("id", "=", shelf), fields=("quantity", "inputs.quantity"))
+    assert made["quantity"] == 9
+    bought = tryton.find("purchase.line", ("id", "=", line), fields=("unit_price",))
+    assert bought["unit_price"] == Decimal("35.10")
+    shipment = tryton.find(
+        "stock.shipment.out", ("moves.origin.sale", "=", sale, "sale.line"), fields=("planned_date",)
+    )
+    assert shipment["planned_date"] == promised
