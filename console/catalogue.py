@@ -93,20 +93,19 @@ def spec(name: str) -> Spec:
 
 
 def transaction_type(name: str) -> TransactionType:
-    """The transaction type of this name. Refused, with the names there are, if there is none."""
+    """The transaction type of this name. Refused if there is none; what others may use is not told."""
     if (found := transaction_types().get(name)) is None:
         raise Refused(
-            f"there is no transaction type {name!r}; there are {', '.join(sorted(transaction_types()))}",
+            f"there is no transaction type {name!r}; `tools` lists those that you may use",
             code="unknown_type",
         )
     return found
 
 
 def read_tool(name: str) -> ReadTool:
-    """The read tool of this name. Refused, with the names there are, if there is none."""
+    """The read tool of this name. Refused if there is none; what others may use is not told."""
     if (found := read_tools().get(name)) is None:
         raise Refused(
-            f"there is no read tool {name!r}; there are {', '.join(sorted(read_tools()))}",
-            code="unknown_tool",
+            f"there is no read tool {name!r}; `tools` lists those that you may use", code="unknown_tool"
         )
     return found

@@ -92,7 +92,7 @@ DECLARE
 BEGIN
     SELECT p.state INTO holding FROM console_proposal p WHERE p.id = NEW.proposal_id;
     SELECT count(*) INTO agreed FROM console_decision d
-        WHERE d.assessment_id = NEW.assessment_id AND d.answer = 'approve' AND d.digest = NEW.digest;
+        WHERE d.assessment_id = NEW.assessment_id AND d.proposal_id = NEW.proposal_id AND d.answer = 'approve' AND d.digest = NEW.digest;
     IF holding IS DISTINCT FROM 'committing' OR agreed = 0 THEN
         RAISE EXCEPTION 'attempt refused: nobody approved %, or it is not committing', NEW.digest
             USING ERRCODE = 'restrict_violation';
