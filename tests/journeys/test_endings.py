@@ -222,12 +222,12 @@ def test_a_shadow_is_judged_and_recorded_and_asks_nobody(scene: Scene, erp: Sand
 
 
 def test_much_money_takes_a_second_supervisor(scene: Scene, erp: SandboxProcess) -> None:
-    payload = purchase(erp)
+    payload = purchase(erp, supplier="Nordic Textiles", code="RM-FAB-GREY")
     ref = scene.agent.propose("purchase_order_create", payload)
     scene.agent.follow(ref, "in_review")
     ana, ben = scene.come(scene.people.ana), scene.come(scene.people.ben)
     ana.open(ref)
-    ana.sees("Two supervisors have to agree")
+    ana.sees("Two supervisors have to agree: 13440.00 SEK is at stake, the limit for one is 10000")
     ana.approve(last=False)
     ana.open(ref)
     ana.sees("You answered this. Now somebody else has to.")

@@ -239,7 +239,7 @@ def test_what_tryton_refuses_ends_as_failed_with_its_words(
         scene.agent.follow(ref, "commit_failed")
     ana.open(ref)
     ana.sees_state("Commit failed")
-    ana.sees("You are not allowed to write", "The system does not show it")
+    ana.sees("Tryton refuses the account", "The system does not show it")
     assert dates_in_tryton(tryton, wanted["order"]) == before
 
 

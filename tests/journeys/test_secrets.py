@@ -257,7 +257,7 @@ def unlucky_commits(scene: Scene, agent: Agent, erp: SandboxProcess) -> str:
     """An answer lost in a 500, a refusal, an account without rights. Gives the first one's reference."""
     ana = scene.come(scene.people.ana, sign_in=False)
     ana.sign_in(PASSWORD)
-    refs = []
+    refs: list[str] = []
     for kind, end in (
         ("error_after_effect", "committed"),
         ("unauthorised", "commit_failed"),
@@ -271,6 +271,7 @@ def unlucky_commits(scene: Scene, agent: Agent, erp: SandboxProcess) -> str:
         agent.follow(ref, end)
         erp.heal()
         refs.append(ref)
+    ana.page.goto("about:blank")  # nothing on her screen asks while the console is broken
     return refs[0]
 
 
