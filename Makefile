@@ -1,4 +1,5 @@
 # Two commands are enough: `make demo` and `make test`. Each brings .venv up to its lock first (0.2 s when it is).
+# Tests run in two processes, each with a database and a broker number of its own; most of their time is waiting.
 
 PYTHON ?= python3
 BOOT = $(PYTHON) console/management/bootstrap.py
@@ -18,10 +19,10 @@ demo: ## start everything on this machine, seeded, until Ctrl-C
 	@$(RUN) manage.py demo $(ARGS)
 
 test: lint ## lint, then every test (ARGS="-k word" for some)
-	@$(DEV) -m pytest -m "not bench and not soak" $(ARGS)
+	@$(DEV) -m pytest -n 2 --dist loadfile -m "not bench and not soak" $(ARGS)
 
 check: lint ## lint, then the tests that need no browser and no worker: a quick look before a commit
-	@$(DEV) -m pytest $(PURE) -m "not browser and not bench and not soak" $(ARGS)
+	@$(DEV) -m pytest -n 2 --dist loadfile $(PURE) -m "not browser and not bench and not soak" $(ARGS)
 
 lint: ## format, lint, types, import contracts
 	@$(BOOT) requirements-dev.lock

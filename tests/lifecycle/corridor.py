@@ -47,9 +47,9 @@ def promise(erp: SandboxProcess, *, days: int = 21, **which: Any) -> dict[str, A
 
 
 def purchase(
-    erp: SandboxProcess, *, supplier: str = "Beschlag & Co", code: str = "RM-HINGE-35", more: int = 0
+    erp: SandboxProcess, *, supplier: str = "Holzhandel Brenner", code: str = "RM-BEECH-27", more: int = 0
 ) -> dict[str, Any]:
-    """A payload for a new purchase order of one line, as usual with this supplier."""
+    """A payload for a new purchase order of one line, as usual with this supplier: large enough for two people."""
     known = erp.find("supplier", name=supplier)
     product = erp.find("product", code=code)
     terms = known["sells"][product["key"]]

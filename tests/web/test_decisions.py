@@ -227,7 +227,7 @@ def test_a_line_is_amended_in_its_own_unit_and_the_note_to_the_supplier_is_not_m
     assert 'name="payload.note"' in form
     answer(client, big, "amend", **{"payload.lines.0.quantity": "77", "note": "Fewer"})
     revision = Revision.objects.get(proposal=big, number=2)
-    assert '"quantity":{"unit":"Unit","value":"77"}' in revision.payload
+    assert '"quantity":{"unit":"Square metre","value":"77"}' in revision.payload
     assert '"note":"For the spring orders"' in revision.payload
     assert revision.rationale == "Fewer"
 
