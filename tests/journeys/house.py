@@ -150,8 +150,15 @@ def house(
     )
     worker = _start(
         [
-            *(*python, "celery", "-A", "console", "worker", "--loglevel", "INFO", "--concurrency", "3"),
-            *("--without-gossip", "--without-mingle", "--hostname", f"{folder.name}@%h"),
+            *(*python, "celery", "-A", "console", "worker", "--concurrency", "3"),
+            *(
+                "--loglevel",
+                told.get("LOG_LEVEL", "INFO"),
+                "--without-gossip",
+                "--without-mingle",
+                "--hostname",
+                f"{folder.name}@%h",
+            ),
         ],
         folder / "worker.log",
         told,
