@@ -7,7 +7,7 @@ RUN = $(BOOT) requirements.lock --
 DEV = $(BOOT) requirements-dev.lock --
 IN_VENV = .venv/bin
 ARGS ?=
-PURE = $(wildcard tests/judges tests/architecture tests/integrations)
+PURE = tests/judges tests/architecture
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint bench soak test-browser locks clean

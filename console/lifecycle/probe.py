@@ -15,7 +15,7 @@ from console.audit import Actor
 from console.catalogue import READER, Spec, specs, transaction_type
 from console.models import Connection, Probe
 from console.registry import incidents
-from integrations.contract import AdapterError, ProbeReport
+from integrations.contract import AdapterError, InDoubt, ProbeReport, Unavailable
 
 FRESH = dt.timedelta(minutes=50)
 """A probe younger than this is not repeated unless asked for."""
@@ -42,10 +42,13 @@ def probe_one(connection: Connection, spec: Spec, purpose: str, *, actor: Actor)
     type_ = transaction_type(purpose)
     try:
         report = connections.writer(connection.name, purpose).probe([type_])
-    except AdapterError as fault:
+    except (Unavailable, InDoubt) as fault:
         connections.drop(connection.name)
         Connection.objects.filter(pk=connection.pk).update(last_error=fault.text[:300], last_error_at=Now())
         return None
+    except AdapterError as fault:
+        connections.drop(connection.name)
+        report = ProbeReport(spec.accounts[purpose].get("login", ""), None, None, (), (fault.text[:300],))
     except Exception as fault:  # noqa: BLE001 an account that cannot be proven is not proven
         connections.drop(connection.name)
         login = spec.accounts[purpose].get("login", "")

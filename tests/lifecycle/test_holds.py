@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
+from console import catalogue
+from console import connections as live
 from console.access import Role
 from console.access import person as named
 from console.audit import OPERATOR, WORKER, Actor
@@ -19,7 +21,7 @@ from console.models import Attempt, AuditEntry, Grant, Incident, Probe, Proposal
 from console.registry import connections, grants, kill, widenings
 from console.registry import people as roles
 from integrations.contract import Unavailable
-from tests.cast import People, Planner, propose
+from tests.cast import PLANT, People, Planner, propose
 from tests.lifecycle.corridor import (
     approved,
     assessed,
@@ -287,6 +289,22 @@ def test_a_probe_that_breaks_off_proves_nothing(
     monkeypatch.setattr("integrations.sandbox.connection.SandboxWriter.probe", broken)
     probe.probe_all(actor=WORKER)
     assert {found.sound for found in Probe.objects.all()} == {False}
+    del planner, erp
+
+
+def test_an_account_whose_login_is_refused_is_not_sound_and_says_so(
+    planner: Planner, erp: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong password is an answer, not a system that is away: waiting for it would never end."""
+    live.drop(PLANT)
+    for name in {
+        entry.accounts[kind]["secret"] for entry in catalogue.specs().values() for kind in entry.accounts
+    }:
+        monkeypatch.setenv(name, "not the password")
+    probe.probe_all(actor=WORKER)
+    live.drop(PLANT)
+    assert {found.sound for found in Probe.objects.all()} == {False}
+    assert all(found.findings for found in Probe.objects.all())
     del planner, erp
 
 
