@@ -188,7 +188,7 @@ def test_seven_of_nine_lines_are_a_question_with_the_difference_shown(
     erp = carried_by(timeout_ms=1000)
     prove_accounts()
     payload = purchase(erp)
-    codes = ["RM-HINGE-35", "RM-RUN-450", "RM-DOWEL-10"]
+    codes = ["RM-BEECH-27", "RM-BIRCH-PLY", "RM-OAK-40"]
     payload["lines"] = [line for code in codes for line in purchase(erp, code=code)["lines"]]
     one = approved(in_review(planner, payload, CREATE), people.ana, people.ben)
     erp.fail("partial_effect", operation="purchase.create", keep=2)

@@ -173,8 +173,8 @@ def purchase_of_lacquer(tryton: TrytonServer) -> Mapping[str, Any]:
                 "delivery_date": orders.working_day(45).isoformat(),
             }
             for code, many, unit, price in (
-                ("RM-LACQ-MAT", "60", "Liter", "14.90"),
-                ("RM-GLUE-D3", "33", "Kilogram", "6.30"),
+                ("RM-LACQ-MAT", "61", "Liter", "14.90"),
+                ("RM-GLUE-D3", "29", "Kilogram", "6.30"),
             )
         ],
         "note": "Please deliver together",
