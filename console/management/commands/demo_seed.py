@@ -50,9 +50,8 @@ class Command(BaseCommand):
         logins = _people()
         version = _agent(User.objects.get(username="oskar"))
         _key(version)
-        if (
-            specs()
-        ):  # before the ERP answers there are none, and a mirror would switch off those of the last start
+        # Before the ERP answers there are none, and a mirror would switch off those of the last start.
+        if specs():
             _grants(version)
         if erp_ready:
             dispatch.ring("console.tasks.probe_accounts")
