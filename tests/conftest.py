@@ -41,6 +41,13 @@ def django_db_setup(
         configuration = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=set())
     yield
     with django_db_blocker.unblock():
+        # A thread of a web server or a process that a test killed may still hold a connection for a moment; what
+        # it holds is thrown away with the database.
+        with connections["owner"].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
         connections.close_all()
         teardown_databases(configuration, verbosity=verbosity)
 
