@@ -47,6 +47,7 @@ def django_db_setup(
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
             )
         connections.close_all()
         teardown_databases(configuration, verbosity=verbosity)
