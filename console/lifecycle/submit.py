@@ -20,7 +20,7 @@ from console.canonical import canonical, text_digest
 from console.catalogue import spec, transaction_type
 from console.checks.shape import parse, validated
 from console.errors import Conflict, Exhausted, Missing, Refused
-from console.lifecycle.states import fetch, locked, move, moved_on
+from console.lifecycle.states import locked, move, moved_on
 from console.models import (
     PENDING,
     AgentVersion,
@@ -265,20 +265,19 @@ def _store(version: AgentVersion, parsed: Parsed, actor: Actor) -> Proposal:
 
 
 def _replay(version: AgentVersion, key: str, fingerprint: str) -> Proposal | None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT fingerprint, proposal_id FROM console_idempotencykey WHERE agent_id = %s AND key = %s",
-            [version.agent_id, key],
-        )
-        known = cursor.fetchone()
+    known = (
+        IdempotencyKey.objects.filter(agent_id=version.agent_id, key=key)
+        .select_related("proposal__agent_version__agent", "proposal__connection__system", "proposal__grant")
+        .first()
+    )
     if known is None:
         return None
-    if known[0] != fingerprint:
+    if known.fingerprint != fingerprint:
         raise Refused(
             "this Idempotency-Key came with another body before; use a new key for a new proposal",
             code="key_reused",
         )
-    return fetch(known[1])
+    return known.proposal
 
 
 def _only_one(name: str) -> None:
