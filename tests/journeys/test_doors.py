@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import select
+import socket
+
 import httpx
 import pytest
 from django.contrib.sessions.models import Session
@@ -53,6 +56,29 @@ def test_an_agents_key_opens_no_door_to_a_decision(scene: Scene, erp: SandboxPro
         assert told.status_code == 404, verb
         assert told.headers["Content-Type"] == "application/problem+json"
     nothing_was_decided(ref)
+
+
+def test_a_refusal_never_cuts_the_line_while_the_message_is_on_its_way(scene: Scene) -> None:
+    address = httpx.URL(scene.house.url)
+    body = b'{"reason": "late"}'
+    head = f"POST /api/v1/no/such/door HTTP/1.1\r\nHost: {address.host}:{address.port}\r\n"
+    with (
+        socket.create_connection((address.host, address.port or 80), timeout=20) as line,
+        line.makefile("rb") as answers_of,
+    ):
+        for _ in range(2):
+            line.sendall(
+                f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            )
+            # An answer that does not wait for the message would be here by then.
+            assert select.select([line], [], [], 1)[0] == []
+            line.sendall(body)
+            assert b" 404 " in answers_of.readline()
+            length = 0
+            while (header := answers_of.readline().strip()) != b"":
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            assert b"nothing at this address" in answers_of.read(length)
 
 
 def test_who_owns_the_agent_is_told_so_and_cannot_decide(scene: Scene, erp: SandboxProcess) -> None:
