@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -283,6 +284,10 @@ class ReadTool:
     """One thing an agent may read. One file in `read_tools/` exports one as `TOOL`.
 
     `arguments` and `answer` are `Closed` models; `sample` arguments and `sample_answer` are right for them.
+    `fresh_for`: how long after the last proof of life an answer heard by a listener is still good; a connection's
+    option `fresh_for` (tool to seconds) goes before it. `steady`: fields of the answer that must read the same
+    when a proposal that rests on it is committed, with the largest difference that still counts as the same (0 for
+    anything but numbers); other fields may move.
     """
 
     name: str
@@ -293,6 +298,8 @@ class ReadTool:
     answer: type[Closed]
     sample: Mapping[str, Any]
     sample_answer: Mapping[str, Any]
+    fresh_for: dt.timedelta = dt.timedelta(minutes=1)
+    steady: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 class Quality(enum.StrEnum):
@@ -305,12 +312,39 @@ class Quality(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """One answer of a read tool: `value` fits the tool's `answer` model."""
+    """One answer of a read tool: `value` fits the tool's `answer` model.
+
+    `as_of`: the last proof that it is so. `source_time`, `server_time`: since when the machine says it is so, and
+    its server's clock then, where the path tells. `remark`: why the quality is not good, in words for people.
+    """
 
     value: Mapping[str, Any]
     as_of: dt.datetime
     source: str
     quality: Quality = Quality.GOOD
+    source_time: dt.datetime | None = None
+    server_time: dt.datetime | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a listener heard: the answer of one read tool to these arguments from now on.
+
+    `value` fits the tool's `answer` model; None when only the quality changed and the last value stands. Times
+    are aware, UTC. `lasting`: while the session lives, silence means that it is still so; False: it is known as of
+    `source_time` and no later. `mark`: the protocol's own place of it (sequence number, file), for the record.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    value: Mapping[str, Any] | None
+    source_time: dt.datetime | None = None
+    server_time: dt.datetime | None = None
+    quality: Quality = Quality.GOOD
+    remark: str = ""
+    lasting: bool = True
+    mark: str = ""
 
 
 class EffectClass(enum.StrEnum):
@@ -478,6 +512,32 @@ class Reader(Protocol):
         """Let go of sockets. Safe to call twice."""
 
 
+class Sink(Protocol):
+    """Where a listener puts what it hears. Every method returns at once and may be called from any thread."""
+
+    def heard(self, sample: Sample) -> None:
+        """This is so from now on."""
+
+    def alive(self) -> None:
+        """Proof of life: the session stands, and what was heard and not taken back still holds."""
+
+    def lost(self, why: str) -> None:
+        """The session is gone: nothing heard is usable until there is life again. In words, without a secret."""
+
+    def refused(self, why: str) -> None:
+        """Something arrived that cannot be used: what was wrong, where, what would be right."""
+
+
+class Listener(Reader, Protocol):
+    """A live connection to what can only be subscribed to. It has no method that writes.
+
+    The console keeps what `run` hears and answers read tools from that; `read` itself is Unsupported.
+    """
+
+    def run(self, sink: Sink, stop: threading.Event) -> None:
+        """Listen until `stop` is set. Raises AdapterError when the session cannot be made or ends."""
+
+
 class Writer(Reader, Protocol):
     """A live connection for one transaction type, with that type's service account."""
 
@@ -520,7 +580,8 @@ class Adapter:
     `levels`: ISA-95 levels it may be registered at; 3 must have no `writer`. `settle`: how long after an
     attempt the system may still show the old state, or still be working on what we sent; before that,
     absence proves nothing. `verified`: what the conformance suite ran against, empty if nothing but our own
-    stand-in. `reader`, `writer`: open a live connection; `options` are the connection's settings.
+    stand-in. `reader`, `writer`, `listener`: open a live connection; `options` are the connection's settings.
+    One with a `listener` is heard by `manage.py listen`, and its tools are answered from what was heard.
     """
 
     name: str
@@ -533,3 +594,4 @@ class Adapter:
     verified: str
     reader: Callable[[Mapping[str, Any], Account], Reader]
     writer: Callable[[Mapping[str, Any], Account], Writer] | None = None
+    listener: Callable[[Mapping[str, Any], Account], Listener] | None = None
