@@ -284,10 +284,10 @@ class ReadTool:
     """One thing an agent may read. One file in `read_tools/` exports one as `TOOL`.
 
     `arguments` and `answer` are `Closed` models; `sample` arguments and `sample_answer` are right for them.
-    `fresh_for`: how long after the last proof of life an answer heard by a listener is still good; a connection's
+    `fresh_for`: how old the last proof that an answer is so may be for a decision to rest on it; a connection's
     option `fresh_for` (tool to seconds) goes before it. `steady`: fields of the answer that must read the same
-    when a proposal that rests on it is committed, with the largest difference that still counts as the same (0 for
-    anything but numbers); other fields may move.
+    when a proposal that rests on it is committed, and from both sources of a cross-check, with the largest
+    difference that still counts as the same (0 for anything but numbers); other fields may move.
     """
 
     name: str
@@ -314,12 +314,13 @@ class Quality(enum.StrEnum):
 class Reading:
     """One answer of a read tool: `value` fits the tool's `answer` model.
 
-    `as_of`: the last proof that it is so. `source_time`, `server_time`: since when the machine says it is so, and
-    its server's clock then, where the path tells. `remark`: why the quality is not good, in words for people.
+    `as_of`: the last proof that it is so; None where the path gives none, and then nothing may rest on it.
+    `source_time`, `server_time`: since when the machine says it is so, and its server's clock then, where the path
+    tells. `remark`: why the quality is not good, in words for people.
     """
 
     value: Mapping[str, Any]
-    as_of: dt.datetime
+    as_of: dt.datetime | None
     source: str
     quality: Quality = Quality.GOOD
     source_time: dt.datetime | None = None
@@ -352,13 +353,15 @@ class EffectClass(enum.StrEnum):
 
     keyed: it enforces an idempotency key. unique reference: it refuses our reference a second time. guarded:
     it enforces the stamp, so a repeat is refused as stale. read-back only: it can be asked, nothing more;
-    one automatic send and never a second. none: no commit at all.
+    one automatic send and never a second. by hand: nothing is sent, a person does it and says so. none: no commit
+    at all.
     """
 
     KEYED = "keyed"
     UNIQUE_REFERENCE = "unique reference"
     GUARDED = "guarded"
     READ_BACK_ONLY = "read-back only"
+    BY_HAND = "by hand"
     NONE = "none"
 
     @property
@@ -372,11 +375,13 @@ class Carried:
     """How an adapter carries one transaction type: static data, known without asking the system.
 
     `unsupported`: payload paths that it cannot carry; a proposal that uses one is refused at submission.
+    `seen_elsewhere`: this path cannot read the record; the connection that verifies it does, before and after.
     """
 
     effect: EffectClass
     unsupported: frozenset[str] = frozenset()
     note: str = ""
+    seen_elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -456,13 +461,18 @@ class Trace:
 
 @dataclass(frozen=True)
 class SystemChange:
-    """One write in the system's own change log made by one of our accounts."""
+    """One write in the system's own change log made by one of our accounts.
+
+    `record` is the system's record name, as in the stamps of a snapshot. `key` is the log's own name of the entry;
+    where the log has none, leave it empty: record, event, time and detail then have to be the same at every look.
+    """
 
     record: str
     event: str
     account: str
     at: dt.datetime
     detail: Mapping[str, Any]
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -594,4 +604,10 @@ class Adapter:
     verified: str
     reader: Callable[[Mapping[str, Any], Account], Reader]
     writer: Callable[[Mapping[str, Any], Account], Writer] | None = None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person is its only writer: it needs no accounts, and nothing is ever sent."""
+        return bool(self.types) and all(one.effect is EffectClass.BY_HAND for one in self.types.values())
+
     listener: Callable[[Mapping[str, Any], Account], Listener] | None = None

@@ -165,9 +165,14 @@ class ReadingAnswer(Shape):
     tool_version: int
     connection: str
     value: Json
-    as_of: dt.datetime
+    as_of: dt.datetime | None = Field(
+        description="The last proof that it is so; null when the source cannot say: nothing may rest on it then."
+    )
     source: str
-    quality: Literal["good", "stale", "uncertain"]
+    quality: Literal["good", "stale", "uncertain"] = Field(
+        description="Only a good reading may be cited: a proposal that rests on another is refused."
+    )
+    remark: str = Field(description="Why the quality is not good; empty when it is.")
     latency_ms: int
 
 

@@ -84,6 +84,7 @@ def read_tool(request: Request, tool: str) -> HttpResponse:
             as_of=made.answer.as_of,
             source=made.answer.source,
             quality=made.answer.quality.value,
+            remark=made.answer.remark,
             latency_ms=made.latency_ms,
         ),
     )
