@@ -24,6 +24,7 @@ register = template.Library()
 ICONS = {
     "production_order_reschedule": "calendar-clock",
     "production_order_quantity": "factory",
+    "production_order_release": "play",
     "purchase_order_create": "shopping-cart",
     "purchase_order_line_change": "pen-line",
     "sales_order_promise": "truck",

@@ -36,6 +36,7 @@ def same(effect: EffectClass, note: str = "") -> dict[str, Carried]:
     names = (
         "production_order_reschedule",
         "production_order_quantity",
+        "production_order_release",
         "purchase_order_create",
         "purchase_order_line_change",
         "sales_order_promise",

@@ -42,6 +42,7 @@ from integrations.sandbox.client import Duplicate, Erp
 from integrations.sandbox.readings import READINGS
 from integrations.sandbox.types import (
     production_order_quantity,
+    production_order_release,
     production_order_reschedule,
     purchase_order_create,
     purchase_order_line_change,
@@ -52,6 +53,7 @@ from integrations.sandbox.types.common import SOURCE, Way
 TYPES: Mapping[str, ModuleType] = {
     "production_order_reschedule": production_order_reschedule,
     "production_order_quantity": production_order_quantity,
+    "production_order_release": production_order_release,
     "purchase_order_create": purchase_order_create,
     "purchase_order_line_change": purchase_order_line_change,
     "sales_order_promise": sales_order_promise,

@@ -528,6 +528,7 @@ SCOPES: Mapping[str, Mapping[str, list[str]]] = {
         "production.write": ["quantity", "materials"],
         "production.release": [],
     },
+    "production_order_release": {"production.release": []},
     "purchase_order_create": {
         "purchase.create": ["supplier", "lines", "note", "reference", "unique_reference"],
     },

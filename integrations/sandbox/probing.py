@@ -63,7 +63,7 @@ Attempt = tuple[str, dict[str, Any]]
 
 def _stale_write(erp: Erp, needed: Mapping[str, set[str]]) -> Attempt | None:
     """A write of the values that are there already, under a stamp that never was."""
-    for operation in ("production.write", "purchase.write_line", "sale.write"):
+    for operation in ("production.write", "purchase.write_line", "sale.write", "production.release"):
         if operation in needed:
             return _unchanged(erp, operation, sorted(needed[operation])[:1] or [], NEVER)
     if "purchase.create" in needed:

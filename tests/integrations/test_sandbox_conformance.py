@@ -44,6 +44,8 @@ def payload(sandbox: SandboxProcess, type_name: str) -> Mapping[str, Any]:
     if type_name == "production_order_quantity":
         order = sandbox.find("production", state="released", quantity="48")
         return {"order": order["key"], "quantity": {"value": "60", "unit": "Unit"}}
+    if type_name == "production_order_release":
+        return {"order": sandbox.find("production", state="draft")["key"]}
     if type_name == "purchase_order_create":
         screws, hinges = (sandbox.find("product", code=code) for code in ("RM-SCREW-560", "RM-HINGE-35"))
         return {
@@ -84,7 +86,7 @@ def touch(sandbox: SandboxProcess, type_name: str, proposed: Any) -> bool:
         sandbox.edit(f"purchase {proposed.order}", lines={proposed.line: {}})
     elif type_name == "production_order_quantity":
         sandbox.edit(f"production {proposed.order}", lines={"2": {}})
-    elif type_name == "production_order_reschedule":
+    elif type_name in {"production_order_reschedule", "production_order_release"}:
         sandbox.edit(f"production {proposed.order}", reference="touched")
     else:
         sandbox.edit(f"sale {proposed.order}", reference="touched")

@@ -21,7 +21,6 @@ import redis
 from django.conf import settings
 
 from console import dispatch
-from console.catalogue import transaction_types
 from console.environment import ROOT
 from console.models import Connection, Probe
 from tests.conftest import Worker, test_database_environment
@@ -94,7 +93,7 @@ class House:
             )
             return
         dispatch.ring("console.tasks.probe_accounts")
-        wanted = len(rows) * len(transaction_types())
+        wanted = sum(len(self.entries[name]["writers"]) for name in rows)
         deadline = time.monotonic() + WAIT_SECONDS
         while (found := list(Probe.objects.select_related("connection")))[wanted - 1 : wanted] == []:
             assert time.monotonic() < deadline, (

@@ -7,6 +7,9 @@ import datetime as dt
 import json
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from integrations.contract import Case, Facts, Money, Record
 from integrations.scan import transaction_types
 
@@ -88,8 +91,10 @@ def test_money_at_stake_is_the_whole_of_a_new_order_and_the_change_of_a_changed_
 def test_what_reaches_the_floor_and_the_books_says_so() -> None:
     touched = {name: (facts(name).floor, facts(name).books) for name in TYPES}
     assert touched == {
+        "floor_task": (True, False),
         "production_order_reschedule": (True, False),
         "production_order_quantity": (True, False),
+        "production_order_release": (True, False),
         "purchase_order_create": (False, True),
         "purchase_order_line_change": (False, True),
         "sales_order_promise": (False, False),
@@ -120,3 +125,20 @@ def test_money_of_two_currencies_is_not_added() -> None:
     lines = [dict(line) for line in TYPES["purchase_order_create"].sample["lines"]]
     lines[1]["unit_price"] = {"amount": "1", "currency": "SEK"}
     assert facts("purchase_order_create", lines=lines).value is None
+
+
+def test_a_task_reaches_the_floor_and_nothing_takes_it_back() -> None:
+    told = facts("floor_task")
+    assert (told.floor, told.books, told.reversible, told.value) == (True, False, False, None)
+    assert told.due == dt.date(2026, 11, 27)
+    assert outcome("floor_task").fields == TYPES["floor_task"].sample
+
+
+def test_what_is_read_at_a_machine_has_no_control_characters() -> None:
+    words = "Stop the line.\nSet the feed.\tStart."
+    assert outcome("floor_task", instruction=words).fields["instruction"] == words
+    for wrong in ("bell\u0007 and more words", "too short"):
+        with pytest.raises(ValidationError):
+            outcome("floor_task", instruction=wrong)
+    with pytest.raises(ValidationError):
+        outcome("floor_task", title="two\nlines")

@@ -83,6 +83,7 @@ def open_order(**changed: Any) -> dict[str, Any]:
 
 
 RESCHEDULE, QUANTITY = "production_order_reschedule", "production_order_quantity"
+RELEASE = "production_order_release"
 CREATE, CHANGE, PROMISE = "purchase_order_create", "purchase_order_line_change", "sales_order_promise"
 
 Row = tuple[str, dict[str, Any], str, str, Level]
@@ -123,6 +124,14 @@ FOUND: list[Row] = [
     (QUANTITY, {"lines": {"materials": [{"key": "9", "label": "Felt pad", "quantity": units("96")}]}}, "materials.not_in_bill", "quantity", WARNING),
     (QUANTITY, {"context": {"available": {"2": units("71")}}}, "materials.short", "quantity", WARNING),
     (QUANTITY, {"context": {"unit_value": euro("5000")}}, "value.notable", "quantity", WARNING),
+    (RELEASE, {"context": {"state": "released"}}, "state.not_allowed", "", ERROR),
+    (RELEASE, {"fields": {"planned_start": None}}, "dates.no_start", "order", WARNING),
+    (RELEASE, {"fields": {"planned_start": "2026-11-20"}}, "dates.start_passed", "order", WARNING),
+    (RELEASE, {"fields": {"planned_start": "2026-12-08"}}, "dates.released_early", "order", WARNING),
+    (RELEASE, {"limits": {"usual_release_days": "3"}}, "dates.released_early", "order", WARNING),
+    (RELEASE, {"context": {"short": None}}, "materials.unknown", "order", WARNING),
+    (RELEASE, {"context": {"short": [{"label": "Felt pad", "missing": units("96")}]}}, "materials.short", "order", WARNING),
+    (RELEASE, {"context": {"value": euro("20000.01")}}, "value.notable", "", WARNING),
     (CREATE, {"context": {"supplier": None}}, "supplier.unknown", "supplier", ERROR),
     (CREATE, {"context": supplier(active=False)}, "supplier.inactive", "supplier", ERROR),
     (CREATE, {"payload": line(product="77")}, "product.unknown", "lines.0.product", ERROR),
@@ -278,6 +287,7 @@ def test_every_message_of_every_rule_is_in_a_table() -> None:
     [
         (RESCHEDULE, {"state", "needed_by"}),
         (QUANTITY, {"state", "bom"}),
+        (RELEASE, {"state", "short"}),
         (CREATE, {"supplier", "catalogue", "open_orders"}),
         (CHANGE, {"state", "currency", "last_price", "received"}),
         (PROMISE, {"state", "ready_date"}),
@@ -309,3 +319,9 @@ def test_a_purchase_order_has_one_to_fifty_lines(lines: int, right: bool) -> Non
     else:
         with pytest.raises(ValueError, match="item"):
             findings(CREATE, payload)
+
+
+def test_a_task_that_was_due_yesterday_is_refused_and_one_far_ahead_is_pointed_at() -> None:
+    assert {f.id for f in findings("floor_task", {"due": "2026-11-22"})} == {"dates.in_past"}
+    assert {f.id for f in findings("floor_task", {"due": "2026-11-23"})} == set()
+    assert {f.id for f in findings("floor_task", {"due": "2026-12-31"})} == {"task.far_ahead"}
