@@ -10,8 +10,10 @@ from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import commit as committing
 from console.lifecycle import probe, readback
+from console.lifecycle import refresh as refreshing
 from console.lifecycle import sweep as sweeping
 from console.lifecycle.states import fetch
+from console.models import Connection
 
 
 def _worker(task: str) -> Actor:
@@ -38,6 +40,13 @@ def read_back(pk: int) -> None:
     """Ask the system what became of an attempt."""
     if (proposal := fetch(pk)) is not None:
         readback.read_back(proposal, actor=_worker("read_back"))
+
+
+@shared_task(name="console.tasks.refresh")
+def refresh(pk: int, type_name: str, raw: str) -> None:
+    """Take a snapshot for validations; `pk` is the connection's."""
+    if (connection := Connection.objects.filter(pk=pk).first()) is not None:
+        refreshing.refresh(connection, type_name=type_name, raw=raw)
 
 
 @shared_task(name="console.tasks.sweep")

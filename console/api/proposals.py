@@ -173,14 +173,14 @@ def validation(judged: Judgement) -> Validation:
     """What the judges say, for the agent."""
     against = None
     if judged.against is not None:
-        snapshot = judged.against.snapshot
-        age = dt.datetime.now(dt.UTC) - judged.against.as_of
+        snapshot = judged.against
+        age = dt.datetime.now(dt.UTC) - snapshot.as_of
         against = Against(
-            target=snapshot["target"],
-            label=snapshot["label"],
-            as_of=judged.against.as_of,
+            target=snapshot.target,
+            label=snapshot.label,
+            as_of=snapshot.as_of,
             age_seconds=max(0, int(age.total_seconds())),
-            source=snapshot["source"],
+            source=snapshot.source,
         )
     return Validation(
         sound=judged.sound,
@@ -192,11 +192,16 @@ def validation(judged: Judgement) -> Validation:
 
 
 def _said(judged: Judgement) -> str:
-    if judged.against is None and not judged.sound:
+    if judged.against is not None:
+        return "Judged against the newest stored snapshot. The record is read anew once it is proposed."
+    if any(one.id == "system.refused" for one in judged.findings):
+        return "The system refused to show the record, and would refuse a proposal about it."
+    if not judged.sound:
         return "Its form is not right; nothing else was judged."
-    if judged.against is None:
-        return "Its form is right. No snapshot of the record is stored, so the rules judge it once it is proposed."
-    return "Judged against the newest stored snapshot. The record is read anew once it is proposed."
+    return (
+        "Its form is right. No snapshot of the record is stored yet, so its rules were not judged; one is being "
+        "taken: ask again in a few seconds, or propose it."
+    )
 
 
 def _card(one: Proposal) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from console.canonical import digest
 from console.models import Proposal, Revision
 from integrations.contract import Facts, Money, Record, Snapshot, Step, TransactionType
 
@@ -33,6 +34,11 @@ def approved_form(
         "plan": [step_json(step) for step in plan],
         "policy_version": policy_version,
     }
+
+
+def about(type_: TransactionType, payload: Any) -> str:
+    """What a snapshot for this payload is of: the target, or for a new document the digest of the payload."""
+    return type_.target(payload) or digest(payload.model_dump(mode="json"))
 
 
 def record_json(record: Record) -> dict[str, Any]:

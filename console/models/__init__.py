@@ -1,7 +1,7 @@
 """The nouns. They hold fields, constraints and properties, and import nothing above them."""
 
 from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, CallWindow, Grant
-from console.models.assessment import Assessment
+from console.models.assessment import Assessment, LatestSnapshot
 from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
 from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
 from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
@@ -60,6 +60,7 @@ __all__ = [
     "IdempotencyKey",
     "Incident",
     "KillSwitch",
+    "LatestSnapshot",
     "LimitValue",
     "Outcome",
     "Probe",

@@ -32,6 +32,8 @@ class Assessment(models.Model):
     """Requirements as they stood when it was made; decisions move them, see `lifecycle.review.standing`."""
     moved = models.JSONField(default=list)
     """What differs from the snapshot of the assessment before: path, label, before, after."""
+    rests = models.JSONField(default=list)
+    """The readings it rests on as they were at this look, with source, age and quality: see `reads.rests`."""
     digest = models.CharField(max_length=64)
     as_of = models.DateTimeField()
     created_at = models.DateTimeField()
@@ -43,3 +45,30 @@ class Assessment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.proposal_id} a{self.number}"
+
+
+class LatestSnapshot(models.Model):
+    """The newest snapshot that was taken for a validation; each replaces the one before, old ones are cleared.
+
+    `about` is the target, or for a new document the digest of the payload whose suppliers and products were looked
+    up. `snapshot` is null where the system refused the look, and `refused` says in its words why.
+    """
+
+    connection = models.ForeignKey("console.Connection", on_delete=models.CASCADE, related_name="latest")
+    transaction_type = models.CharField(max_length=64)
+    type_version = models.PositiveIntegerField()
+    about = models.CharField(max_length=128)
+    snapshot = models.JSONField(null=True)
+    refused = models.CharField(max_length=500, blank=True)
+    as_of = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "transaction_type", "type_version", "about"], name="latest_once"
+            )
+        ]
+        indexes = [models.Index(fields=["as_of"], name="latest_age")]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_type} {self.about}"

@@ -13,10 +13,11 @@ from pytest_django.live_server_helper import LiveServer
 from console import access
 from console.api import wait
 from console.audit import WORKER
-from console.lifecycle import assess, review, submit
+from console.lifecycle import assess, refresh, review, submit
 from console.models import Proposal, State
 from tests.api.conftest import Caller, told
 from tests.cast import People, Planner, envelope, propose
+from tests.lifecycle.corridor import purchase
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +176,62 @@ def test_validate_stores_nothing_and_says_when_no_snapshot_is_known(call: Caller
     assert found["against"] is None
     assert "No snapshot" in found["text"]
     assert not Proposal.objects.exists()
+
+
+def looked(planner: Planner, payload: dict[str, Any], type_: str = "production_order_reschedule") -> None:
+    """What the worker does whom a validation rings."""
+    refresh.refresh(
+        planner.version.grants.earliest("id").connection, type_name=type_, raw=json.dumps(payload)
+    )
+
+
+def test_a_second_validation_is_judged_by_the_snapshot_that_the_first_asked_for(
+    call: Caller, planner: Planner, erp: SandboxProcess
+) -> None:
+    wrong = reschedule(erp, planned_start="2099-06-08")
+    assert told(call("POST", "proposals/validate", envelope(payload=wrong)))["sound"]
+    looked(planner, wrong)
+    found = told(call("POST", "proposals/validate", envelope(payload=wrong)))
+    assert [one["id"] for one in found["findings"] if one["level"] == "error"] == [
+        "dates.finish_before_start"
+    ]
+    assert found["against"]["target"] == wrong["order"]
+    assert not Proposal.objects.exists()
+
+
+def test_a_new_document_is_validated_by_what_the_system_knows_of_its_supplier(
+    call: Caller, planner: Planner, erp: SandboxProcess
+) -> None:
+    wanted = purchase(erp)
+    sent = envelope("purchase_order_create", payload=wanted)
+    assert told(call("POST", "proposals/validate", sent))["against"] is None
+    looked(planner, wanted, "purchase_order_create")
+    found = told(call("POST", "proposals/validate", sent))
+    assert found["requirements"]
+    assert found["against"]["age_seconds"] >= 0
+
+
+def test_a_validation_says_what_the_system_said_when_it_refused_to_show_the_record(
+    call: Caller, planner: Planner, erp: SandboxProcess
+) -> None:
+    gone = {**reschedule(erp), "order": "999999"}
+    looked(planner, gone)
+    found = told(call("POST", "proposals/validate", envelope(payload=gone)))
+    assert not found["sound"]
+    assert [one["id"] for one in found["findings"]] == ["system.refused"]
+
+
+def test_a_validation_keeps_the_snapshot_before_while_the_system_is_away(
+    call: Caller, planner: Planner, erp: SandboxProcess
+) -> None:
+    wanted = reschedule(erp)
+    looked(planner, wanted)
+    erp.down()
+    try:
+        looked(planner, wanted)
+        assert told(call("POST", "proposals/validate", envelope(payload=wanted)))["against"] is not None
+    finally:
+        erp.up()
 
 
 def test_validate_tells_faults_of_form_as_findings(call: Caller) -> None:

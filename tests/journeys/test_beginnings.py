@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from console.models import AuditEntry
 from tests.journeys.agent import Agent
+from tests.journeys.house import WAIT_SECONDS
 from tests.journeys.scene import Scene
 from tests.lifecycle.corridor import reschedule
 from tests.sandbox import SandboxProcess
@@ -88,3 +91,22 @@ def test_an_administrator_tests_a_connection_and_sees_an_account_that_can_do_too
     dora.sees("Tested: 5 of 5 accounts answered.", "writes nothing", "It may also", "customer")
     dora.go("systems/plant/")
     dora.sees("The account sales_order_promise on Plant is not fit to write")
+
+
+def test_an_agent_asks_what_would_be_found_and_the_second_answer_rests_on_the_record(
+    scene: Scene, erp: SandboxProcess
+) -> None:
+    body = {
+        "transaction_type": RESCHEDULE,
+        "payload": {**reschedule(erp), "planned_start": "2099-06-08", "planned_finish": "2099-06-04"},
+        "rationale": "The lacquer comes later.",
+    }
+    until = time.monotonic() + WAIT_SECONDS
+    found = scene.agent.http.post("proposals/validate", json=body).json()
+    assert (found["sound"], found["against"]) == (True, None)
+    while found["against"] is None:
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+        found = scene.agent.http.post("proposals/validate", json=body).json()
+    assert "dates.finish_before_start" in {one["id"] for one in found["findings"]}
+    assert scene.agent.http.get("proposals").json()["proposals"] == []
