@@ -6,11 +6,8 @@ shows the proposal as it is now, with who was first and what changed since.
 
 from __future__ import annotations
 
-import copy
-import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +18,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from console import access, diff
 from console.catalogue import transaction_types
@@ -29,131 +25,92 @@ from console.errors import Conflict, Denied, Held, Refused
 from console.findings import Status
 from console.lifecycle import review
 from console.models import Answer, Assessment, Decision, Proposal, Reason, Revision, State
-from console.web import context, queue, rendering, showing
+from console.web import amending, context, queue, rendering, showing
 from console.web import proposal as proposals
 from console.web.guards import actor, signed_in
-from integrations.contract import Field, Finding, Kind, Level, TransactionType
+from integrations.contract import Finding, Level
 
 A_DAY_MS = 24 * 3600 * 1000
-TYPED = "payload."
-"""What the names of an amend form's inputs begin with: a payload may have a field called `note` too."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """One field of the amend form. `path` is its place in the payload, `name` its name in the form.
-
-    `was` is the system's value in words, `asked` the proposed one.
-    """
-
-    path: str
-    name: str
-    label: str
-    kind: str
-    value: str
-    unit: str
-    was: SafeString
-    asked: SafeString
-    help: str
-    critical: bool
-    errors: list[Finding] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class InputGroup:
-    """Inputs that belong together: the header, or one line."""
-
-    title: str
-    inputs: list[Input]
+TAKEN = {
+    Answer.APPROVE: ("approved. It is being sent now.", messages.SUCCESS),
+    Answer.REJECT: ("rejected. The agent has your reason.", messages.INFO),
+    Answer.REQUEST_CHANGES: ("sent back to the agent with your note.", messages.INFO),
+}
+"""What a person reads after an answer, and how it is marked."""
 
 
 def approve(request: HttpRequest, ref: str) -> HttpResponse:
     """The last question before it is sent, and the answer to it."""
-    if request.method != "POST":
-        return _form(request, proposals.find(signed_in(request), ref), "approve")
-    try:
-        done = review.approve(
-            proposals.named(signed_in(request), ref),
-            by=signed_in(request),
-            seen=request.POST.get("seen", ""),
-            actor=actor(request),
-            note=request.POST.get("note", "").strip()[:1000],
-            dwell_ms=_dwell(request),
-        )
-    except (Conflict, Held) as late:
-        return _late(request, proposals.find(signed_in(request), ref), late, Answer.APPROVE)
-    if done.state == State.APPROVED:
-        return _onwards(request, done, "approved. It is being sent now.", messages.SUCCESS)
-    return _onwards(request, done, "you agreed. Somebody else has to as well.", messages.SUCCESS)
+    return _decision(
+        request, ref, "approve", Answer.APPROVE, lambda found, told: review.approve(found, **told)
+    )
 
 
 def reject(request: HttpRequest, ref: str) -> HttpResponse:
     """No, with a reason."""
-    found = proposals.find(signed_in(request), ref)
-    if request.method != "POST":
-        return _form(request, found, "reject")
-    try:
-        done = review.reject(
-            found,
-            by=signed_in(request),
-            seen=request.POST.get("seen", ""),
-            actor=actor(request),
-            reason=request.POST.get("reason", ""),
-            note=request.POST.get("note", "").strip()[:1000],
-            dwell_ms=_dwell(request),
-        )
-    except (Conflict, Held) as late:
-        return _late(request, found, late, Answer.REJECT)
-    except Refused as refused:
-        return _form(request, found, "reject", refused)
-    return _onwards(request, done, "rejected. The agent has your reason.", messages.INFO)
+    return _decision(
+        request,
+        ref,
+        "reject",
+        Answer.REJECT,
+        lambda found, told: review.reject(found, reason=request.POST.get("reason", ""), **told),
+    )
 
 
 def request_changes(request: HttpRequest, ref: str) -> HttpResponse:
     """Back to the agent, with what would be right."""
-    found = proposals.find(signed_in(request), ref)
-    if request.method != "POST":
-        return _form(request, found, "changes")
-    try:
-        done = review.request_changes(
-            found,
-            by=signed_in(request),
-            seen=request.POST.get("seen", ""),
-            actor=actor(request),
-            reason=request.POST.get("reason", ""),
-            note=request.POST.get("note", "").strip()[:1000],
-            dwell_ms=_dwell(request),
-        )
-    except (Conflict, Held) as late:
-        return _late(request, found, late, Answer.REQUEST_CHANGES)
-    except Refused as refused:
-        return _form(request, found, "changes", refused)
-    return _onwards(request, done, "sent back to the agent with your note.", messages.INFO)
+    return _decision(
+        request,
+        ref,
+        "changes",
+        Answer.REQUEST_CHANGES,
+        lambda found, told: review.request_changes(found, reason=request.POST.get("reason", ""), **told),
+    )
 
 
 def amend(request: HttpRequest, ref: str) -> HttpResponse:
     """Change allowed fields; it is assessed again, and the amender is a co-author."""
-    found = proposals.find(signed_in(request), ref)
-    if request.method != "POST":
-        return _form(request, found, "amend")
-    try:
-        done = review.amend(
-            found,
-            by=signed_in(request),
-            seen=request.POST.get("seen", ""),
-            actor=actor(request),
-            payload=_amended(found, request.POST),
-            note=request.POST.get("note", "").strip()[:1000],
-            dwell_ms=_dwell(request),
-        )
-    except (Conflict, Held) as late:
-        return _late(request, found, late, Answer.AMEND)
-    except Refused as refused:
-        return _form(request, found, "amend", refused)
-    messages.success(
-        request, f"{done.label or done.ref}: amended. It is being checked again; then it needs agreement."
+    return _decision(
+        request,
+        ref,
+        "amend",
+        Answer.AMEND,
+        lambda found, told: review.amend(found, payload=amending.amended(found, request.POST), **told),
     )
-    return redirect("proposal", ref=done.ref)
+
+
+def _decision(
+    request: HttpRequest,
+    ref: str,
+    which: str,
+    answer: Answer,
+    verb: Callable[[Proposal, dict[str, Any]], Proposal],
+) -> HttpResponse:
+    """The form (GET), or the answer (POST): taken, too late, or the form again with its faults."""
+    person = signed_in(request)
+    if request.method != "POST":
+        return _form(request, proposals.find(person, ref), which)
+    found = proposals.named(person, ref)
+    told = {
+        "by": person,
+        "seen": request.POST.get("seen", ""),
+        "actor": actor(request),
+        "note": request.POST.get("note", "").strip()[:1000],
+        "dwell_ms": _dwell(request),
+    }
+    try:
+        done = verb(found, told)
+    except (Conflict, Held) as late:
+        return _late(request, proposals.find(person, ref), late, answer)
+    except Refused as refused:
+        return _form(request, proposals.find(person, ref), which, refused)
+    if answer is Answer.AMEND:
+        text = "amended. It is being checked again; then it needs agreement."
+        messages.success(request, f"{done.label or done.ref}: {text}")
+        return redirect("proposal", ref=done.ref)
+    if answer is Answer.APPROVE and done.state != State.APPROVED:
+        return _onwards(request, done, "you agreed. Somebody else has to as well.", messages.SUCCESS)
+    return _onwards(request, done, *TAKEN[answer])
 
 
 def settle(request: HttpRequest, ref: str) -> HttpResponse:
@@ -215,7 +172,7 @@ def _form(request: HttpRequest, found: Proposal, which: str, refused: Refused | 
         "posted": request.POST,
         "refused": refused,
         "errors": _errors(refused),
-        "groups": _inputs(type_, found, assessment, request.POST, refused)
+        "groups": amending.inputs(type_, found, assessment, request.POST, refused)
         if which == "amend" and type_
         else [],
     }
@@ -316,122 +273,3 @@ def _errors(refused: Refused | None) -> dict[str, list[Finding]]:
     for one in refused.findings if refused is not None else ():
         found.setdefault(one.field or "whole", []).append(one)
     return found
-
-
-def _payload(found: Proposal) -> dict[str, Any]:
-    text = (
-        Revision.objects.filter(proposal=found, number=found.revision).values_list("payload", flat=True).get()
-    )
-    payload: dict[str, Any] = json.loads(text)
-    return payload
-
-
-def _inputs(
-    type_: TransactionType,
-    found: Proposal,
-    assessment: Assessment,
-    posted: Mapping[str, str],
-    refused: Refused | None,
-) -> list[InputGroup]:
-    """The fields a reviewer may change, with what they hold; after a refusal, with what was typed and the faults."""
-    payload = _payload(found)
-    now = showing.record_of(assessment.snapshot["record"])
-    expected = showing.record_of(assessment.expected)
-    faults = refused.findings if refused is not None else ()
-    today = timezone.now().date()
-
-    def one(spec: Field, path: str, value: Any, present: Any, was: Any) -> Input:
-        shown, unit = _parts(value, present)
-        name = f"{TYPED}{path}"
-        return Input(
-            path=path,
-            name=name,
-            label=spec.label,
-            kind=spec.kind.value,
-            value=posted.get(name, shown),
-            unit=unit,
-            was=rendering.words(was, spec.kind, today=today),
-            asked=rendering.words(value, spec.kind, today=today),
-            help=spec.help,
-            critical=spec.critical,
-            errors=[
-                fault
-                for fault in faults
-                if fault.field == f"payload.{path}" or fault.field.startswith(f"payload.{path}.")
-            ],
-        )
-
-    header = [
-        one(
-            spec,
-            path,
-            payload.get(path),
-            now.fields.get(spec.path) or expected.fields.get(spec.path),
-            now.fields.get(spec.path),
-        )
-        for spec in type_.fields
-        if spec.amendable and "[]." not in spec.path and (path := spec.payload_path or spec.path)
-    ]
-    groups = [InputGroup("", header)] if header else []
-    for spec_list in dict.fromkeys(spec.path.split("[].")[0] for spec in type_.fields if "[]." in spec.path):
-        columns = [
-            spec for spec in type_.fields if spec.amendable and spec.path.startswith(f"{spec_list}[].")
-        ]
-        after = expected.lines.get(spec_list, ())
-        for place, line in enumerate(payload.get(spec_list) or () if columns else ()):
-            known = after[place] if place < len(after) else {}
-            groups.append(
-                InputGroup(
-                    str(known.get("label") or f"Line {place + 1}"),
-                    [
-                        one(
-                            spec,
-                            f"{spec_list}.{place}.{(column := spec.path.split('[].')[1])}",
-                            line.get(column),
-                            known.get(column),
-                            None,
-                        )
-                        for spec in columns
-                    ],
-                )
-            )
-    return groups
-
-
-def _parts(value: Any, present: Any) -> tuple[str, str]:
-    """What stands in the box, and the unit or currency beside it."""
-    for number, unit in (("value", "unit"), ("amount", "currency")):
-        for one in (value, present):
-            if isinstance(one, Mapping) and number in one:
-                return (str(value[number]) if isinstance(value, Mapping) else "", str(one.get(unit, "")))
-    return (str(value) if value is not None else "", "")
-
-
-def _amended(found: Proposal, posted: Mapping[str, str]) -> dict[str, Any]:
-    """The whole payload with what was typed. An emptied optional field is left out, as agents leave it out."""
-    type_ = transaction_types()[found.transaction_type]
-    assessment = review.current(found)
-    payload = _payload(found)
-    if assessment is None:
-        return payload
-    changed = copy.deepcopy(payload)
-    for group in _inputs(type_, found, assessment, {}, None):
-        for one in group.inputs:
-            if one.name not in posted:
-                continue
-            typed = posted[one.name].strip().replace(rendering.NARROW, "").replace("\N{NO-BREAK SPACE}", "")
-            *path, last = one.path.split(".")
-            place: Any = changed
-            for part in path:
-                place = place[int(part)] if isinstance(place, list) else place[part]
-            if typed == one.value:
-                continue
-            if not typed:
-                place.pop(last, None)
-            elif one.kind == Kind.QUANTITY.value:
-                place[last] = {"value": typed, "unit": one.unit}
-            elif one.kind == Kind.MONEY.value:
-                place[last] = {"amount": typed, "currency": one.unit}
-            else:
-                place[last] = typed
-    return changed
