@@ -14,6 +14,7 @@ CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader
 AUDIT_SIGNING_KEY   signs the checkpoints of the audit log: 32 bytes in base64 (openssl rand -base64 32)
 AUDIT_ORIGIN        the log's name in checkpoints and receipts, such as console.example.com/audit
 AUDIT_VERIFIER_KEYS public keys that signed earlier checkpoints (name+id+base64), comma separated
+METRICS_TOKEN       who sends it as a bearer token may read /metrics from elsewhere than this machine
 """
 
 from typing import Any
