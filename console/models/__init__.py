@@ -4,6 +4,7 @@ from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, CallWi
 from console.models.assessment import Assessment, LatestSnapshot
 from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
 from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
+from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
 from console.models.proposal import (
@@ -21,6 +22,7 @@ from console.models.proposal import (
 from console.models.system import Connection, Probe, System
 
 APPEND_ONLY = (
+from console.models.watch import LogWatch, OrphanWrite
     "console_auditentry",
     "console_auditleaf",
     "console_checkpoint",
@@ -34,6 +36,8 @@ APPEND_ONLY = (
     "console_probe",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
+    "console_confirmation",
+    "console_orphanwrite",
 
 __all__ = [
     "APPEND_ONLY",
@@ -59,8 +63,10 @@ __all__ = [
     "Grant",
     "IdempotencyKey",
     "Incident",
+    "Confirmation",
     "KillSwitch",
     "LatestSnapshot",
+    "Done",
     "LimitValue",
     "Outcome",
     "Probe",
@@ -69,6 +75,8 @@ __all__ = [
     "Reading",
     "Reason",
     "Revision",
+    "LogWatch",
+    "OrphanWrite",
     "Risk",
     "Scope",
     "State",

@@ -35,6 +35,8 @@ class Connection(models.Model):
     )
     enabled = models.BooleanField(default=True)
     last_ok_at = models.DateTimeField(null=True, blank=True)
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    """How long the last ping took."""
     last_error = models.CharField(max_length=300, blank=True)
     last_error_at = models.DateTimeField(null=True, blank=True)
 
