@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from console.catalogue import READER, spec
 from console.environment import secret
-from integrations.contract import Account, Reader, Unsupported, Writer
+from integrations.contract import Account, Listener, Reader, Unsupported, Writer
 
 _local = threading.local()
 
@@ -31,6 +32,13 @@ def reader(name: str) -> Reader:
     return live
 
 
+def viewer(name: str, type_name: str) -> Reader:
+    """The reader that shows the records of a type: the connection's own, or that of the one that verifies it."""
+    found = spec(name)
+    carried = found.adapter.types.get(type_name)
+    return reader(found.verified_by if carried is not None and carried.seen_elsewhere else name)
+
+
 def writer(name: str, type_name: str) -> Writer:
     """A live connection with the account of one transaction type. Unsupported where there is none."""
     found = spec(name)
@@ -38,6 +46,14 @@ def writer(name: str, type_name: str) -> Writer:
         raise Unsupported(f"connection {name} has no account for {type_name}")
     live: Writer = _live(name, type_name)
     return live
+
+
+def listener(name: str) -> Listener:
+    """A session of its own for the process that listens; the caller closes it. Unsupported where there is none."""
+    found = spec(name)
+    if found.adapter.listener is None:
+        raise Unsupported(f"connection {name} cannot be listened on")
+    return found.adapter.listener(found.options, _account(found.accounts[READER]))
 
 
 def login(name: str, purpose: str) -> str:
@@ -60,10 +76,15 @@ def _live(name: str, purpose: str) -> Any:
     pool = _pool()
     if (name, purpose) not in pool:
         found = spec(name)
-        entry = found.accounts[purpose]
-        account = Account(login=str(entry.get("login", "")), secret=secret(str(entry["secret"])))
+        account = Account("", "") if found.adapter.by_hand else _account(found.accounts[purpose])
         opened = found.adapter.reader if purpose == READER else found.adapter.writer
         if opened is None:
             raise Unsupported(f"connection {name} only reads")
         pool[name, purpose] = opened(found.options, account)
     return pool[name, purpose]
+
+
+def _account(entry: Mapping[str, str]) -> Account:
+    """Its login and secret. A folder or an anonymous broker has none: an entry without `secret` has an empty one."""
+    named = str(entry.get("secret") or "")
+    return Account(login=str(entry.get("login", "")), secret=secret(named) if named else "")

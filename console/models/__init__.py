@@ -7,6 +7,7 @@ from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
 from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
+from console.models.listening import Listening, Sample
 from console.models.proposal import (
     FINAL,
     LIVE,
@@ -20,9 +21,9 @@ from console.models.proposal import (
     State,
 )
 from console.models.system import Connection, Probe, System
+from console.models.watch import LogWatch, OrphanWrite
 
 APPEND_ONLY = (
-from console.models.watch import LogWatch, OrphanWrite
     "console_auditentry",
     "console_auditleaf",
     "console_checkpoint",
@@ -34,10 +35,10 @@ from console.models.watch import LogWatch, OrphanWrite
     "console_attemptnote",
     "console_readback",
     "console_probe",
-)
-"""Tables in which the application's database role may insert and read, and nothing else."""
     "console_confirmation",
     "console_orphanwrite",
+)
+"""Tables in which the application's database role may insert and read, and nothing else."""
 
 __all__ = [
     "APPEND_ONLY",
@@ -58,16 +59,19 @@ __all__ = [
     "Checkpoint",
     "Cited",
     "Claim",
+    "Confirmation",
     "Connection",
     "Decision",
+    "Done",
     "Grant",
     "IdempotencyKey",
     "Incident",
-    "Confirmation",
     "KillSwitch",
     "LatestSnapshot",
-    "Done",
     "LimitValue",
+    "Listening",
+    "LogWatch",
+    "OrphanWrite",
     "Outcome",
     "Probe",
     "Proposal",
@@ -75,9 +79,8 @@ __all__ = [
     "Reading",
     "Reason",
     "Revision",
-    "LogWatch",
-    "OrphanWrite",
     "Risk",
+    "Sample",
     "Scope",
     "State",
     "System",

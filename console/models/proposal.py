@@ -155,7 +155,9 @@ class Revision(models.Model):
 class Reading(models.Model):
     """One call of a read tool: who, which, with what, answered by whom, as of when. Append-only.
 
-    `answer` is null unless `outcome` is "answered". `digest` is the SHA-256 of the canonical answer.
+    `answer` is null unless `outcome` is "answered". `digest` is the SHA-256 of the canonical answer. `as_of` is the
+    last proof that it is so; `source_time` and `server_time` are the machine's clock and its server's, where the
+    path tells them; `remark` says why the quality is not good.
     """
 
     ref = models.CharField(max_length=20, unique=True)
@@ -173,6 +175,9 @@ class Reading(models.Model):
     as_of = models.DateTimeField(null=True)
     source = models.CharField(max_length=100, blank=True)
     quality = models.CharField(max_length=10, blank=True)
+    source_time = models.DateTimeField(null=True)
+    server_time = models.DateTimeField(null=True)
+    remark = models.CharField(max_length=300, blank=True)
     latency_ms = models.PositiveIntegerField()
     at = models.DateTimeField()
 

@@ -17,8 +17,9 @@ TOOLS = read_tools()
 EVERY = pytest.mark.parametrize("tool", TOOLS.values(), ids=list(TOOLS))
 
 
-def test_there_are_the_six_tools_of_the_first_release() -> None:
+def test_there_are_six_tools_for_an_erp_and_one_for_the_floor() -> None:
     assert set(TOOLS) == {
+        "job_state",
         "order_status_exceptions",
         "production_order",
         "purchase_order",
