@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
+import psycopg
 import pytest
 
 from console.management.stack.broker import Broker
@@ -80,4 +81,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse a database whose application role is the owner: half of the guarantees could not be tested."""
     if os.environ["DATABASE_URL"] == os.environ["DATABASE_OWNER_URL"]:
         raise pytest.UsageError("DATABASE_URL and DATABASE_OWNER_URL must be two roles in the tests.")
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+        asked = owner.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    if asked != (True,):
+        raise pytest.UsageError(
+            "The role of DATABASE_OWNER_URL must be a superuser in the tests: some of them tamper as only one can."
+        )
     del config

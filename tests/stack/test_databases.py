@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection, connections, transaction
@@ -11,7 +12,7 @@ from django.test.utils import override_settings
 
 from console.management.commands.migrate import append_only_tables
 
-APP = "countersign_app"
+APP, OWNER = (settings.DATABASES[alias]["USER"] for alias in ("default", "owner"))
 APPEND_ONLY = append_only_tables()
 
 # A10: what would rewrite, empty, hide or unguard a table of facts.
@@ -24,7 +25,7 @@ FORBIDDEN = (
     "alter table {table} rename to other",
     "alter table {table} drop column {column}",
     "alter table {table} disable trigger all",
-    "alter table {table} owner to countersign_app",
+    f"alter table {{table}} owner to {APP}",
     "create rule quiet as on insert to {table} do instead nothing",
     "create trigger quiet before update on {table} execute function suppress_redundant_updates_trigger()",
     "create temporary table {table} (id bigint)",
@@ -36,9 +37,9 @@ FORBIDDEN_ANYWHERE = (
     "create schema mine",
     "create function mine() returns int language sql as 'select 1'",
     "create role mine",
-    "alter role countersign_app superuser",
-    "set role countersign",
-    "set session authorization countersign",
+    f"alter role {APP} superuser",
+    f"set role {OWNER}",
+    f"set session authorization {OWNER}",
     "drop schema public cascade",
     "copy django_migrations from program 'true'",
     "delete from django_migrations",
