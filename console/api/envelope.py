@@ -157,6 +157,25 @@ class ToolsAnswer(RootModel[Tools | Functions]):
     """What `tools` answers: cards, or with `?format=functions` a list for function calling."""
 
 
+class DifferenceView(Shape):
+    """A field on which two sources differ by more than is tolerated."""
+
+    field: str
+    here: str
+    there: str
+
+
+class CrossCheckView(Shape):
+    """What a second source said to the same question."""
+
+    connection: str
+    source: str
+    as_of: dt.datetime | None
+    agrees: bool
+    differences: list[DifferenceView]
+    trouble: str = Field(description="Why the second source gave no usable answer; empty if it did.")
+
+
 class ReadingAnswer(Shape):
     """The answer of a read tool."""
 
@@ -173,6 +192,9 @@ class ReadingAnswer(Shape):
         description="Only a good reading may be cited: a proposal that rests on another is refused."
     )
     remark: str = Field(description="Why the quality is not good; empty when it is.")
+    cross_check: CrossCheckView | None = Field(
+        description="The second source, where the connection names one for this tool."
+    )
     latency_ms: int
 
 
@@ -246,6 +268,22 @@ class VerdictView(Shape):
     who: str = Field(description="Who can satisfy it.")
 
 
+class RestView(Shape):
+    """A reading that it rests on, as it was when it was assessed. Those that came another way were read again."""
+
+    ref: Ref
+    tool: str
+    connection: str
+    values: Json = Field(description="The fields that must not move until the commit.")
+    source: str
+    as_of: dt.datetime | None
+    quality: Literal["good", "stale", "uncertain"]
+    remark: str
+    at: dt.datetime
+    again: bool
+    cross_check: CrossCheckView | None
+
+
 class AssessmentView(Shape):
     """What the machine saw, of the newest revision that was looked at."""
 
@@ -255,6 +293,7 @@ class AssessmentView(Shape):
     as_of: dt.datetime
     findings: list[Fault]
     requirements: list[VerdictView]
+    readings: list[RestView]
 
 
 class DecisionView(Shape):

@@ -30,6 +30,7 @@ from console.api.envelope import (
     Page,
     ProposalCard,
     ProposalView,
+    RestView,
     RevisionView,
     Validation,
     VerdictView,
@@ -261,6 +262,7 @@ def _assessment(proposal: Proposal, found: Assessment | None) -> AssessmentView 
         as_of=found.as_of,
         findings=[_fault(one) for one in found.findings],
         requirements=[VerdictView.model_validate(one) for one in verdicts],
+        readings=[RestView.model_validate(one) for one in found.rests],
     )
 
 

@@ -17,6 +17,7 @@ from console.api import proposals, wait
 from console.api.describe import described
 from console.api.door import door, open_door
 from console.api.envelope import (
+    CrossCheckView,
     Page,
     ProblemType,
     ProposalView,
@@ -31,7 +32,7 @@ from console.api.tools import functions, tools
 from console.checks.shape import parse, validated
 from console.errors import Missing, Refused
 from console.lifecycle import submit, validate
-from console.reads import read
+from console.reads import cross_check, read
 from integrations.contract import Closed
 
 KEY = re.compile(r"^[\x21-\x7e]{1,128}$")
@@ -85,6 +86,9 @@ def read_tool(request: Request, tool: str) -> HttpResponse:
             source=made.answer.source,
             quality=made.answer.quality.value,
             remark=made.answer.remark,
+            cross_check=CrossCheckView.model_validate(cross_check.as_json(made.check))
+            if made.check
+            else None,
             latency_ms=made.latency_ms,
         ),
     )

@@ -42,7 +42,7 @@ from console.models import (
 )
 from console.web import context, queue, rendering, showing
 from console.web.guards import actor, signed_in
-from integrations.contract import TransactionType
+from integrations.contract import Quality, TransactionType
 
 STORY = 200
 MOVING = (State.RECEIVED, State.APPROVED, State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN)
@@ -170,7 +170,10 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "facts": assessment.facts if assessment else None,
         "moved": _moved(type_, assessment),
         "record": record.of_version(proposal.agent_version_id, proposal.transaction_type),
-        "readings": _readings(revisions),
+        "readings": (readings := _readings(revisions, assessment)),
+        "readings_matter": any(
+            one["again"] or one["check"] or one["taken"].quality != Quality.GOOD for one in readings
+        ),
         "attempts": _attempts(proposal) if proposal.attempts_made else [],
         "story": story(proposal),
         "rationale": _rationale(revisions),
@@ -280,14 +283,30 @@ def _moved(type_: TransactionType | None, assessment: Assessment | None) -> list
     return found
 
 
-def _readings(revisions: list[Revision]) -> list[Any]:
+def _readings(revisions: list[Revision], assessment: Assessment | None) -> list[Any]:
+    """What was cited, each with what the newest look found of it where that look asked again."""
     cited = (
         Cited.objects.filter(revision__in=revisions)
         .select_related("reading__connection")
         .order_by("reading_id", "id")
         .distinct("reading_id")
     )
-    return [one.reading for one in cited]
+    rests = {one["ref"]: one for one in assessment.rests} if assessment is not None else {}
+    found = []
+    for one in cited:
+        rest = rests.get(one.reading.ref)
+        again = _parsed(rest) if rest is not None and rest["again"] else None
+        check = _parsed((again or {}).get("cross_check") or one.reading.cross_check)
+        found.append({"taken": one.reading, "again": again, "check": check})
+    return found
+
+
+def _parsed(kept: dict[str, Any] | None) -> dict[str, Any] | None:
+    """With its times as times."""
+    if kept is None:
+        return None
+    times = {name: dt.datetime.fromisoformat(kept[name]) for name in ("as_of", "at") if kept.get(name)}
+    return {**kept, **times}
 
 
 def _attempts(proposal: Proposal) -> list[Attempt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
@@ -76,5 +77,11 @@ TOOL = ReadTool(
                 "available": {"value": "22", "unit": "Square metre"},
             }
         ],
+    },
+    steady={
+        "state": Decimal(0),
+        "quantity": Decimal(0),
+        "planned_start": Decimal(0),
+        "planned_finish": Decimal(0),
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
@@ -75,4 +76,5 @@ TOOL = ReadTool(
             }
         ],
     },
+    steady={"state": Decimal(0), "total": Decimal(0)},
 )

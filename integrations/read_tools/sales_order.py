@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
@@ -79,4 +80,5 @@ TOOL = ReadTool(
             }
         ],
     },
+    steady={"state": Decimal(0), "promised_date": Decimal(0), "total": Decimal(0)},
 )

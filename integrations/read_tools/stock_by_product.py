@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -87,4 +88,5 @@ TOOL = ReadTool(
             }
         ],
     },
+    steady={"on_hand": Decimal(0), "reserved": Decimal(0)},
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from pydantic import Field
 
 from integrations.contract import Closed, Key, Money, Quantity, ReadTool
@@ -64,4 +66,5 @@ TOOL = ReadTool(
             }
         ],
     },
+    steady={"currency": Decimal(0), "active": Decimal(0)},
 )

@@ -1,0 +1,132 @@
+"""What a proposal rests on, looked at again: the readings its newest revision cites.
+
+A reading that came by the proposal's own connection is judged as it was taken: the record itself is read again
+anyway. One that came another way (a replica, an MES) or that has a cross-check is read again at every look, with
+the arguments of before, and so once more right before a commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.utils import timezone
+
+from console.canonical import canonical
+from console.catalogue import read_tool, spec
+from console.checks.readings import Rest, at, differences
+from console.errors import Held
+from console.models import Cited, Proposal, Reading, Revision
+from console.reads import cross_check
+from console.reads.asking import ask
+from console.reads.listen import fresh_for
+from integrations import contract
+from integrations.contract import AdapterError, InDoubt, Quality, Unavailable
+
+
+def look_again(proposal: Proposal, revision: Revision) -> tuple[Rest, ...]:
+    """Every reading that this revision rests on, the first cited first. Writes nothing.
+
+    A reviewer's amendment rests on what the agent's revision before it did. Raises Held while a source is away or
+    stopped: nothing can be said then, and it is asked again later.
+    """
+    by_agent = Revision.objects.filter(
+        proposal=proposal, number__lte=revision.number, by_agent__isnull=False
+    ).order_by("-number")[:1]
+    cited = (
+        Cited.objects.filter(revision_id__in=by_agent.values("pk"))
+        .select_related("reading__connection__system")
+        .order_by("id")
+    )
+    return tuple(_rest(proposal, one.reading) for one in cited)
+
+
+def frozen(rests: Sequence[Rest]) -> list[dict[str, Any]]:
+    """As an assessment keeps them: steady fields only, with source, age and quality."""
+    return [
+        {
+            "ref": one.ref,
+            "tool": one.tool.name,
+            "connection": one.connection,
+            "values": {path: at(one.reading.value, path) for path in one.tool.steady},
+            "source": one.reading.source,
+            "as_of": one.reading.as_of.isoformat() if one.reading.as_of is not None else None,
+            "quality": one.reading.quality.value,
+            "remark": one.trouble or one.reading.remark,
+            "at": one.at.isoformat(),
+            "again": one.again,
+            "cross_check": cross_check.as_json(one.check),
+        }
+        for one in rests
+    ]
+
+
+def moved(before: Sequence[Mapping[str, Any]], now: Sequence[Rest]) -> str:
+    """What is no longer as it was frozen, in words; "" where everything still holds."""
+    known = {one["ref"]: one for one in before}
+    for rest in now:
+        if rest.ref not in known:
+            return f"it rests on {rest.tool.title} ({rest.ref}), which nobody saw"
+        kept = known[rest.ref]["values"]
+        if found := differences(rest.tool, _nested(kept), rest.reading.value):
+            one = found[0]
+            what = one.field.replace("_", " ").replace(".", ", ")
+            return f"{rest.tool.title} ({rest.ref}): {what} was {one.here} and is {one.there} now"
+    return ""
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for path, value in values.items():
+        place, names = made, path.split(".")
+        for name in names[:-1]:
+            place = place.setdefault(name, {})
+        place[names[-1]] = value
+    return made
+
+
+def _rest(proposal: Proposal, cited: Reading) -> Rest:
+    tool, place = read_tool(cited.tool), cited.connection
+    then = contract.Reading(
+        value=cited.answer or {},
+        as_of=cited.as_of,
+        source=cited.source,
+        quality=Quality(cited.quality) if cited.quality else Quality.UNCERTAIN,
+        remark=cited.remark or cited.text,
+    )
+    taken = Rest(
+        ref=cited.ref,
+        tool=tool,
+        connection=place.title,
+        taken=then.value,
+        reading=then,
+        at=cited.at,
+        fresh_for=fresh_for(place.name, tool),
+        check=cross_check.from_json(cited.cross_check),
+        trouble="" if cited.outcome == "answered" else f"it was never answered ({cited.text})",
+    )
+    other_path = cited.connection_id != proposal.connection_id
+    if cited.outcome != "answered" or not (other_path or tool.name in spec(place.name).cross_checks):
+        return taken
+    return _again(taken, cited)
+
+
+def _again(taken: Rest, cited: Reading) -> Rest:
+    place, tool = cited.connection, taken.tool
+    if why := cross_check.stopped(place, tool):
+        raise Held(f"what it rests on cannot be read again: {why}", code="rest_stopped")
+    arguments = tool.arguments.model_validate_json(canonical(cited.arguments))
+    try:
+        answer = ask(place, tool, arguments)
+        check = cross_check.compare(place, tool, arguments, answer)
+    except (Unavailable, InDoubt) as away:
+        raise Held(
+            f"{place.title}, which it rests on, does not answer ({away.text}); it is asked again",
+            code="rest_away",
+        ) from None
+    except AdapterError as refusal:
+        return replace(taken, trouble=refusal.text, at=timezone.now())
+    return replace(
+        taken, reading=cross_check.weighed(answer, check), check=check, at=timezone.now(), again=True
+    )
