@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,16 +33,41 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
 
+@dataclass(frozen=True)
+class Exhibit:
+    """Evidence that is no JSON, such as the picture of a screen; the console keeps it under its SHA-256.
+
+    `name` says in a few words what it shows. It holds no secret: what is sensitive is masked. At most two megabytes.
+    """
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the content, in hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
 class AdapterError(Exception):
     """Any answer of an adapter that is not a receipt. The text is for people and holds no secret.
 
-    `evidence` is JSON of the system's own words, already cut to size and cleaned.
+    `evidence` is JSON of the system's own words, already cut to size and cleaned. Under "alarm" it says in words for
+    people what happened that must not happen; the console opens an incident for it.
     """
 
-    def __init__(self, text: str, *, evidence: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        evidence: Mapping[str, Any] | None = None,
+        exhibits: Sequence[Exhibit] = (),
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.evidence: Mapping[str, Any] = evidence or {}
+        self.exhibits: tuple[Exhibit, ...] = tuple(exhibits)
 
 
 class Rejected(AdapterError):
@@ -199,6 +225,7 @@ class Snapshot:
     stamps: Mapping[str, str]
     as_of: dt.datetime
     source: str
+    exhibits: tuple[Exhibit, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -405,6 +432,14 @@ class Receipt:
     label: str
     stamps: Mapping[str, str]
     evidence: Mapping[str, Any]
+    exhibits: tuple[Exhibit, ...] = field(default=(), compare=False)
+
+
+class Note(Protocol):
+    """The corridor's note: durable when it returns. It says what is about to be done, and what was seen so far."""
+
+    def __call__(self, about: Mapping[str, Any], exhibits: Sequence[Exhibit] = ()) -> None:
+        """Keep it, or raise: then nothing may be sent."""
 
 
 @dataclass(frozen=True)
@@ -565,7 +600,7 @@ class Writer(Reader, Protocol):
         *,
         expect: Mapping[str, str],
         reference: str,
-        note: Callable[[Mapping[str, Any]], None],
+        note: Note,
     ) -> Receipt | Accepted:
         """Do one step, once. `expect`: stamps the record must still have; Stale if it has not.
 
@@ -611,3 +646,6 @@ class Adapter:
         return bool(self.types) and all(one.effect is EffectClass.BY_HAND for one in self.types.values())
 
     listener: Callable[[Mapping[str, Any], Account], Listener] | None = None
+    last_door: bool = False
+    """A robot at the screens that people use: refused where another connection to the same system has an account for
+    the type, and shown as what it is."""
