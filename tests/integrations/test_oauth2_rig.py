@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
 from tests.rigs.oauth2 import subject_of, token_server
 
-CLIENTS = {"reader": {"secret": "right"}, "m3": {"secret": "right", "users": {"saak": "sask"}}}
+CLIENTS: dict[str, dict[str, Any]] = {
+    "reader": {"secret": "right"},
+    "m3": {"secret": "right", "users": {"saak": "sask"}},
+}
 
 
 def test_a_client_gets_a_token_that_names_it_and_a_wrong_secret_gets_none() -> None:

@@ -1,6 +1,7 @@
 """Starts `oauth2-mock-server` from npm, a token endpoint that we did not write.
 
-That package gives a token to anybody; that it looks at secrets and signed assertions is ours (`oauth2/server.mjs`).
+That package gives a token to anybody; that it looks at secrets and signed assertions is ours
+(`oauth2_server/server.mjs`).
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def token_server(
     path: str = "/token",
     lifetime: int = 3600,
 ) -> Iterator[OAuth2]:
-    """A token server on a free port; `clients` as in `oauth2/server.mjs`, None lets anybody in."""
-    home = npm.installed("oauth2")
+    """A token server on a free port; `clients` as in `oauth2_server/server.mjs`, None lets anybody in."""
+    home = npm.installed("oauth2_server")
     with tempfile.TemporaryDirectory(prefix="countersign-oauth2-") as folder:
         log = Path(folder) / "log"
         environment = {**os.environ, "TOKEN_PATH": path, "LIFETIME": str(lifetime)}
