@@ -1,6 +1,6 @@
 """Who may do what. One choke point for web, API, workers and command line.
 
-People have one role or more: supervisor, auditor, administrator. Agents have grants. Everything is denied
+People have one role or more: supervisor, technician, auditor, administrator. Agents have grants. Everything is denied
 unless a line here allows it.
 """
 
@@ -23,11 +23,14 @@ class Role(enum.StrEnum):
     """What a person is in the console; a Django group of the same name."""
 
     SUPERVISOR = "supervisor"
+    TECHNICIAN = "technician"
     AUDITOR = "auditor"
     ADMINISTRATOR = "administrator"
 
 
 DECIDES = frozenset({Role.SUPERVISOR})
+DOES = frozenset({Role.SUPERVISOR, Role.TECHNICIAN})
+"""Who does by hand what was countersigned, and says so. A technician sees tasks and nothing else."""
 CONFIGURES = frozenset({Role.ADMINISTRATOR})
 CONFIRMS = frozenset({Role.ADMINISTRATOR, Role.SUPERVISOR})
 STOPS = frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR})
@@ -77,6 +80,19 @@ def may_not_decide(user: User, proposal: Proposal) -> str:
         return "Only supervisors decide."
     if proposal.agent_version.agent.owner_id == user.pk:
         return f"You own the agent {proposal.agent_version.agent.title}; somebody else has to decide."
+    return ""
+
+
+def may_not_do(user: User, proposal: Proposal) -> str:
+    """Why this person may not do this task by hand and confirm it, in words, or "" if they may.
+
+    Whoever owns the agent wants it done, and so is not the one to say that it was. Whoever approved it may do it,
+    unless a limit of policy says otherwise: see `lifecycle.by_hand`.
+    """
+    if not roles(user) & DOES:
+        return "Only supervisors and technicians do tasks."
+    if proposal.agent_version.agent.owner_id == user.pk:
+        return f"You own the agent {proposal.agent_version.agent.title}; somebody else has to do it and say so."
     return ""
 
 

@@ -31,7 +31,7 @@ class Spec:
     adapter: Adapter
     options: Mapping[str, Any]
     accounts: Mapping[str, Mapping[str, str]]
-    """"reader" or a transaction type's name, to {"login", "secret": name of the secret}."""
+    """"reader" or a transaction type's name, to {"login", "secret": name of the secret}; none where people do it."""
     verified_by: str
 
 
@@ -43,9 +43,8 @@ def specs() -> dict[str, Spec]:
         try:
             adapter = connect.adapter(str(entry["adapter"]))
             level = int(entry.get("isa95_level", 4))
-            accounts = {READER: dict(entry["reader"])} | {
-                str(kind): dict(account) for kind, account in entry.get("writers", {}).items()
-            }
+            accounts = _accounts(adapter, entry)
+            adapter = _narrowed(adapter, entry)
         except (KeyError, ImportError, TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"CONNECTIONS[{name!r}]: {type(error).__name__}: {error}") from None
         if level not in adapter.levels:
@@ -89,7 +88,86 @@ def spec(name: str) -> Spec:
     """The connection of this name. Denied if the settings have none."""
     if (found := specs().get(name)) is None:
         raise Denied(f"there is no connection {name!r} in the settings", code="no_connection")
-    return found
+    return _with_crossings(found)
+
+
+def _with_crossings(found: dict[str, Spec]) -> dict[str, Spec]:
+    """The same with their cross-checks, which name one another."""
+    made = {}
+    for name, one in found.items():
+        asked = settings.CONNECTIONS[name].get("cross_checks", {})
+        try:
+            crossings = {str(tool): _crossing(found, one, str(tool), entry) for tool, entry in asked.items()}
+        except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+            raise ImproperlyConfigured(
+                f"CONNECTIONS[{name!r}]['cross_checks']: {type(error).__name__}: {error}; it is a tool's name to "
+                "{'with': a connection, 'tolerance': {field: decimal in text}}"
+            ) from None
+        made[name] = replace(one, cross_checks=crossings)
+    return made
+
+
+def _crossing(found: Mapping[str, Spec], one: Spec, tool: str, entry: Mapping[str, Any]) -> Crossing:
+    other, steady = str(entry["with"]), read_tools()[tool].steady
+    tolerance = {str(path): Decimal(allowed) for path, allowed in entry.get("tolerance", {}).items()}
+    if strange := set(entry) - {"with", "tolerance"}:
+        raise ValueError(f"{tool}: there is no {', '.join(sorted(map(str, strange)))}")
+    if other == one.name or other not in found:
+        raise ValueError(f"{tool}: {other!r} is no other connection")
+    for place in (one.name, other):
+        if tool not in found[place].adapter.tools:
+            raise ValueError(f"{tool}: connection {place} does not carry it")
+    if not steady:
+        raise ValueError(f"{tool}: it names no steady field that two sources could be held to")
+    if strange := set(tolerance) - set(steady):
+        raise ValueError(
+            f"{tool}: {', '.join(sorted(strange))} is none of its steady fields {sorted(steady)}"
+        )
+    if any(allowed.is_nan() or allowed < 0 for allowed in tolerance.values()):
+        raise ValueError(f"{tool}: a tolerance is a decimal of 0 or more")
+    return Crossing(other, tolerance)
+
+
+def _accounts(adapter: Adapter, entry: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    if adapter.by_hand:
+        return {}
+    return {READER: dict(entry["reader"])} | {
+        str(kind): dict(account) for kind, account in entry.get("writers", {}).items()
+    }
+
+
+def _narrowed(adapter: Adapter, entry: Mapping[str, Any]) -> Adapter:
+    """People could do anything by hand: such a connection carries what its option `types` names, no more."""
+    if not adapter.by_hand:
+        return adapter
+    wanted = entry.get("options", {}).get("types", ["floor_task"])
+    if strange := sorted(set(wanted) - set(adapter.types)):
+        raise ValueError(
+            f"options.types: {', '.join(strange)} cannot be done by hand; there are {', '.join(sorted(adapter.types))}"
+        )
+    return replace(adapter, types={name: adapter.types[name] for name in wanted})
+
+
+def _check_seen(name: str, entry: Mapping[str, Any], adapter: Adapter) -> None:
+    """What cannot be read through a connection itself needs another one, into the same system, that verifies it."""
+    other = entry.get("verified_by")
+    verifying = settings.CONNECTIONS.get(other)
+    if other and (verifying is None or other == name):
+        raise ImproperlyConfigured(
+            f"CONNECTIONS[{name!r}]: verified_by names {other!r}, which is no other connection"
+        )
+    if verifying is not None and verifying.get("system", other) != entry.get("system", name):
+        raise ImproperlyConfigured(
+            f"CONNECTIONS[{name!r}]: verified_by names {other!r}, which is a way into another system; give both the "
+            "same `system`"
+        )
+    used = adapter.types if adapter.by_hand else entry.get("writers", {})
+    blind = sorted(kind for kind in used if adapter.types[kind].seen_elsewhere)
+    if blind and not other:
+        raise ImproperlyConfigured(
+            f"CONNECTIONS[{name!r}]: {', '.join(blind)} cannot be read through it; name in `verified_by` the "
+            "connection that can"
+        )
 
 
 def transaction_type(name: str) -> TransactionType:

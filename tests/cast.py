@@ -21,10 +21,11 @@ from django.contrib.auth.models import Group, User
 from console import catalogue, connections, references
 from console.access import agent_actor
 from console.audit import OPERATOR, Actor
-from console.catalogue import read_tools, transaction_types
+from console.catalogue import read_tools
 from console.lifecycle.submit import submit
 from console.models import Agent, AgentVersion, Connection, Grant, Proposal, System
 from console.registry import keys
+from integrations.sandbox.adapter import ADAPTER as SANDBOX
 
 if TYPE_CHECKING:
     from tests.sandbox import SandboxProcess
@@ -114,8 +115,8 @@ def grant(of: AgentVersion, kind: str, name: str, on: Connection, autonomy: str 
 
 
 def grant_all(of: AgentVersion, on: Connection, autonomy: str = "propose") -> None:
-    """A grant for every transaction type and read tool there is."""
-    for name in transaction_types():
+    """A grant for every read tool there is, and for every transaction type that the sandbox carries."""
+    for name in SANDBOX.types:
         grant(of, "type", name, on, autonomy)
     for name in read_tools():
         grant(of, "tool", name, on, autonomy)
@@ -180,7 +181,7 @@ def plant(db: None, settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> 
         "isa95_level": 4,
         "options": {"url": AWAY, "timeout_ms": 500},
         "reader": {"login": "reader", "secret": "PLANT_SECRET"},
-        "writers": {name: {"login": name, "secret": "PLANT_SECRET"} for name in transaction_types()},
+        "writers": {name: {"login": name, "secret": "PLANT_SECRET"} for name in SANDBOX.types},
     }
     use_connections(settings, monkeypatch, {PLANT: entry}, {"PLANT_SECRET": "away"})
     yield connection()

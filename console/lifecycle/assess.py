@@ -22,7 +22,7 @@ from console.canonical import digest
 from console.catalogue import transaction_type
 from console.errors import Held, Missing
 from console.findings import finding_json, verdict_json
-from console.lifecycle import limits
+from console.lifecycle import by_hand, limits
 from console.lifecycle.frozen import (
     approved_form,
     facts_json,
@@ -107,7 +107,7 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
     """Read the target, judge it, plan the commit. Raises AdapterError; writes nothing anywhere."""
     type_ = transaction_type(proposal.transaction_type)
     payload = type_.payload.model_validate_json(revision.payload)
-    snapshot = connections.reader(proposal.connection.name).snapshot(type_, payload)
+    snapshot = connections.viewer(proposal.connection.name, type_.name).snapshot(type_, payload)
     held = limits.in_force(type_)
     case = Case(payload=payload, snapshot=snapshot, limits=held.of_type, today=dt.datetime.now(dt.UTC).date())
     findings = checks.run(type_, case)
@@ -115,9 +115,10 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
     plan: tuple[Step, ...] = ()
     if checks.worst(findings) is not Level.ERROR:
         expected = type_.outcome(payload, snapshot)
-        plan = connections.writer(proposal.connection.name, type_.name).plan(
-            type_, payload, snapshot, proposal.ref
-        )
+        if not by_hand.is_task(proposal):  # there is nothing to send for a task
+            plan = connections.writer(proposal.connection.name, type_.name).plan(
+                type_, payload, snapshot, proposal.ref
+            )
     facts = type_.facts(case)
     return Judged(
         type=type_,

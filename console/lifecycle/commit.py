@@ -29,7 +29,7 @@ from console.canonical import digest
 from console.catalogue import spec, transaction_types
 from console.errors import Conflict, Held
 from console.failpoints import reach
-from console.lifecycle import limits, readback, review
+from console.lifecycle import by_hand, limits, readback, review
 from console.lifecycle.assess import Judged, look
 from console.lifecycle.frozen import step_json
 from console.lifecycle.states import locked, move, reload
@@ -122,7 +122,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
         return review.reassess(proposal, actor=actor, why=_what_moved(judged, approved))
     claimed = _claim(proposal, approved, judged, actor)
     if claimed is None:
-        return proposal
+        return reload(proposal)
     reach("S5")
     if there:
         return readback.read_back(claimed.proposal, actor=actor, fence=claimed.fence)
@@ -173,7 +173,8 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
     Where the system guards the stamp this needs no question: a record that we had written has another stamp, and
     another stamp is another digest.
     """
-    if spec(proposal.connection.name).adapter.types[judged.type.name].effect is EffectClass.GUARDED:
+    effect = spec(proposal.connection.name).adapter.types[judged.type.name].effect
+    if effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
         return False
     sought = Sought(
         type=judged.type,
@@ -206,6 +207,9 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
                 attempts_made=row.attempts_made + 1,
                 lease_until=Now() + LEASE,
                 ring_at=Now() + LEASE,
+            if by_hand.is_task(row):
+                _hand_over(row, approved, actor)
+                return None
             )
             attempt = new_attempt(row, approved, judged.plan, dict(judged.snapshot.stamps))
             reach("S3")
@@ -224,6 +228,18 @@ def new_attempt(
         assessment=approved,
         number=row.attempts_made,
         fence=row.fence,
+def _hand_over(row: Proposal, approved: Assessment, actor: Actor) -> None:
+    """Nothing is sent: from here on it is for a person to do, and to say so."""
+    move(
+        row,
+        State.AWAITING_PERSON,
+        actor=actor,
+        verb="task.hand_over",
+        detail={"digest": approved.digest, "assessment": approved.number},
+        ring_at=by_hand.deadline(row.due, row.db_now),
+    )
+
+
         adapter=found.adapter_path,
         account=found.accounts[row.transaction_type].get("login", ""),
         digest=approved.digest,
@@ -391,6 +407,8 @@ def _not_now(row: Proposal, judged: Judged) -> str:
         access.check_may_go_on(row)
     except Held as held:
         return held.text
+    if by_hand.is_task(proposal):
+        return
     if row.expires_at <= row.db_now:  # the row was locked without a wait
         return "It has expired: it could not be sent in time."
     if limits.policy_version(judged.type) != judged.policy_version:
@@ -418,7 +436,12 @@ def _busy(row: Proposal, judged: Judged) -> bool:
             connection=row.connection_id,
             transaction_type__in=[one.name for one in transaction_types().values() if one.record == record],
             target=row.target,
-            state__in=[State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN],
+            state__in=[
+                State.COMMITTING,
+                State.AWAITING_SYSTEM,
+                State.AWAITING_PERSON,
+                State.OUTCOME_UNKNOWN,
+            ],
         )
         .exclude(pk=row.pk)
         .exists()

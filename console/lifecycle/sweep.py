@@ -26,6 +26,7 @@ BELLS: Mapping[State, str] = {
     State.AWAITING_SYSTEM: "console.tasks.read_back",
     State.OUTCOME_UNKNOWN: "console.tasks.read_back",
 }
+    State.AWAITING_PERSON: "console.tasks.check_task",
 """Which bell a state waits for."""
 
 EXPIRES = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED, State.APPROVED)

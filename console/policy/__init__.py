@@ -31,6 +31,13 @@ LIMITS = (
         "in the order's currency",
         most=Decimal(100_000_000),
     ),
+    Limit(
+        "approver_may_do",
+        "The only person who approved a task may also do it and confirm it",
+        Decimal(1),
+        "1 for yes, 0 for no",
+        most=Decimal(1),
+    ),
 )
 
 

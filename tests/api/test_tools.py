@@ -8,6 +8,7 @@ import pytest
 
 from console.catalogue import read_tools, transaction_types
 from console.models import Connection
+from integrations.sandbox.adapter import ADAPTER as SANDBOX
 from tests.api.conftest import Caller, told
 from tests.cast import Planner, connection, grant
 
@@ -26,8 +27,8 @@ def names(cards: list[dict[str, Any]]) -> set[str]:
 
 def test_everything_granted_is_there_with_schemas_that_fit_its_samples(call: Caller) -> None:
     found = told(call("GET", "tools"))
-    assert names(found["read_tools"]) == set(read_tools())
-    assert names(found["transaction_types"]) == set(transaction_types())
+    assert names(found["read_tools"]) == set(SANDBOX.tools)
+    assert names(found["transaction_types"]) == set(SANDBOX.types)
     for card in found["read_tools"]:
         check(card["arguments"], card["sample"])
         check(card["answer"], card["sample_answer"])
@@ -42,7 +43,7 @@ def test_what_is_off_frozen_or_on_a_connection_that_is_off_is_not_there(
     grants = planner.version.grants
     grants.filter(name="supplier").update(autonomy="off")
     grants.filter(name="sales_order").update(frozen_at="2026-01-01T00:00:00Z")
-    assert names(told(call("GET", "tools"))["read_tools"]) == set(read_tools()) - {"supplier", "sales_order"}
+    assert names(told(call("GET", "tools"))["read_tools"]) == set(SANDBOX.tools) - {"supplier", "sales_order"}
     Connection.objects.update(enabled=False)
     found = told(call("GET", "tools"))
     assert found["read_tools"] == found["transaction_types"] == []
@@ -73,8 +74,11 @@ def test_the_call_of_every_tool_can_be_sent_as_it_is(call: Caller) -> None:
 
 def test_as_functions_a_model_can_use_it_as_it_is(call: Caller) -> None:
     found = told(call("GET", "tools?format=functions"))
-    samples = {f"read_{name}": dict(tool.sample) for name, tool in read_tools().items()}
-    for name, type_ in transaction_types().items():
+    samples = {
+        f"read_{name}": dict(tool.sample) for name, tool in read_tools().items() if name in SANDBOX.tools
+    }
+    for name in SANDBOX.types:
+        type_ = transaction_types()[name]
         samples[f"propose_{name}"] = {
             "transaction_type": name,
             "payload": dict(type_.sample),

@@ -12,6 +12,7 @@ from django.test import Client
 from console.catalogue import read_tools, transaction_type, transaction_types
 from console.lifecycle import limits
 from console.models import LimitValue, Widening
+from integrations.sandbox.adapter import ADAPTER as SANDBOX
 from tests.cast import People, Planner
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ SignIn = Callable[[User], Client]
 LIMIT = "/limits/production_order_reschedule/usual_move_days"
 
 
-@pytest.mark.parametrize("name", sorted(transaction_types()))
+@pytest.mark.parametrize("name", sorted(SANDBOX.types))
 def test_every_type_has_a_page_with_its_rules_fields_and_grants(
     name: str, people: People, planner: Planner, signed_in: SignIn
 ) -> None:

@@ -1,0 +1,1 @@
+"""Tasks: a person is the writer. See README.md beside this file."""
