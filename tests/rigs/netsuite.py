@@ -48,7 +48,7 @@ def reference(number: int, name: str) -> dict[str, Any]:
 
 
 class NetSuite(StandIn):
-    """The stand-in. `people`: client id to (employee's id, kinds of record that its role may write).
+    """The stand-in. `people`: client id to (id of the employee, what its role may do: "create purchaseOrder" ...).
 
     `effects`: idempotency key of every write that took effect. `remembers_keys`: answer a repeated key with
     IDEMPOTENCY_ERROR, as documented for asynchronous requests.
@@ -156,7 +156,8 @@ class NetSuite(StandIn):
         return self.orders.get((kind, int(key)))
 
     def _write(self, asked: Asked, kind: str, key: str, employee: str, may: frozenset[str]) -> Answer:
-        if kind not in may:
+        exists = bool(key) and self._find(kind, key) is not None
+        if f"{'edit' if exists else 'create'} {kind}" not in may:
             return _error(403, "INSUFFICIENT_PERMISSION", f"You need the permission to do this with {kind}.")
         if not asked.body:
             return _error(400, "USER_ERROR", "Please enter value(s) for: mandatory fields.")

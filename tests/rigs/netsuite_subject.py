@@ -25,6 +25,11 @@ KINDS = {
     "purchase_order_line_change": "purchaseOrder",
     "production_order_reschedule": "workOrder",
 }
+ROLES = {
+    "client-purchase_order_create": {"create purchaseOrder"},
+    "client-purchase_order_line_change": {"create purchaseOrder", "edit purchaseOrder"},
+    "client-production_order_reschedule": {"create workOrder", "edit workOrder"},
+}
 CLIENTS = {"client-reader": "9", **{f"client-{name}": str(10 + n) for n, name in enumerate(KINDS)}}
 PEM: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
     "rsa": rsa.generate_private_key(65537, 2048),
