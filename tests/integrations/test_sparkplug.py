@@ -1,0 +1,375 @@
+"""The Sparkplug B listener against Eclipse's edge node through Mosquitto with an access list."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from integrations import connect
+from integrations.contract import Account, AdapterError, OutOfScope, Quality, Sample, Unavailable
+from integrations.sparkplug.adapter import ADAPTER, STATES, Ear, Floor
+from integrations.sparkplug.payload import MOST_BYTES
+from integrations.sparkplug.sessions import KINDS, Group, Names
+from tests.integrations.conformance import a_port_where_nothing_listens
+from tests.rigs.mes_sparkplug import SECRETS, Broker, Edge, broker, edge
+
+WAIT_SECONDS = 20
+READER = Account("reader", SECRETS["reader"])
+JOB = {"JobOrder": ["String", "17"], "State": ["String", "RUNNING"], "GoodCount": ["Int64", 17]}
+
+
+class Heard:
+    """A sink that keeps everything, and the fault that ended the session, if one did."""
+
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+        self.faults: list[str] = []
+        self.lives = 0
+        self.end: AdapterError | None = None
+
+    def heard(self, sample: Sample) -> None:
+        self.samples.append(sample)
+
+    def alive(self) -> None:
+        self.lives += 1
+
+    def lost(self, why: str) -> None:
+        self.faults.append(why)
+
+    def refused(self, why: str) -> None:
+        self.faults.append(why)
+
+    @property
+    def last(self) -> Sample | None:
+        return self.samples[-1] if self.samples else None
+
+    def good(self) -> Sample | None:
+        return self.last if self.last is not None and self.last.quality is Quality.GOOD else None
+
+    def bad(self) -> Sample | None:
+        return self.last if self.last is not None and self.last.quality is not Quality.GOOD else None
+
+
+def until(holds: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (found := holds()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def listening(on: Broker) -> Iterator[Heard]:
+    heard, stop = Heard(), threading.Event()
+
+    def run() -> None:
+        try:
+            Floor(on.options, READER).run(heard, stop)
+        except AdapterError as fault:
+            heard.end = fault
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        until(lambda: heard.lives or heard.end, "it never came to listen")
+        yield heard
+    finally:
+        stop.set()
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker(tmp_path_factory.mktemp("mosquitto"), a_port_where_nothing_listens()) as one:
+        yield one
+
+
+class Witness:
+    """Sees every message that the broker passes on."""
+
+    def __init__(self, on: Broker) -> None:
+        self.topics: list[str] = []
+        ready = threading.Event()
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="witness")
+        self.client.username_pw_set("witness", SECRETS["witness"])
+        self.client.on_message = lambda _c, _u, message: self.topics.append(message.topic)
+        self.client.on_subscribe = lambda *_: ready.set()
+        self.client.connect("127.0.0.1", on.port)
+        self.client.subscribe("#", qos=1)
+        self.client.loop_start()
+        assert ready.wait(WAIT_SECONDS)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture(scope="module")
+def witness(mosquitto: Broker) -> Iterator[Witness]:
+    one = Witness(mosquitto)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def line(mosquitto: Broker, witness: Witness) -> Iterator[tuple[Heard, Edge]]:  # noqa: ARG001 it watches
+    """Our reader, listening since before the edge node was born."""
+    with listening(mosquitto) as heard, edge(mosquitto) as node:
+        yield heard, node
+        assert node.commands in ([], [{"command": "DCMD", "device": "Press4", "metrics": 0}])
+
+
+def running(line: tuple[Heard, Edge]) -> tuple[Heard, Edge]:
+    heard, node = line
+    node.tell(birth=JOB)
+    until(heard.good, "the job was never heard")
+    return heard, node
+
+
+def test_a_birth_tells_the_job(line: tuple[Heard, Edge]) -> None:
+    heard, _ = running(line)
+    got = heard.last
+    assert got is not None
+    assert got.arguments == {"order": "17"}
+    assert got.value == {
+        "order": "17",
+        "state": "running",
+        "detail": "RUNNING",
+        "good_count": {"value": "17", "unit": "piece"},
+        "started_at": None,
+        "ended_at": None,
+    }
+    assert got.source_time is not None
+    assert heard.lives
+
+
+def test_data_changes_what_holds(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"GoodCount": ["Int64", 18]})
+    node.tell(data={"State": ["String", "HELD"]})
+    got = until(lambda: heard.last and heard.last.value and heard.last.value["detail"] == "HELD", "no data")
+    assert got
+    assert heard.last is not None
+    assert heard.last.value is not None
+    assert (heard.last.value["state"], heard.last.value["good_count"]["value"]) == ("interrupted", "18")
+
+
+def test_names_may_be_aliases(line: tuple[Heard, Edge]) -> None:
+    heard, node = line
+    node.tell(alias=True, birth=JOB)
+    until(heard.good, "the job was never heard")
+    node.tell(data={"GoodCount": ["Int64", 19]})
+    until(
+        lambda: heard.last and heard.last.value and heard.last.value["good_count"]["value"] == "19",
+        "the alias was not understood",
+    )
+
+
+def test_a_killed_edge_node_makes_its_values_stale_at_once(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.die()
+    got = until(heard.bad, "nobody noticed the death")
+    assert (got.quality, got.remark, got.value) == (Quality.STALE, "the edge node is dead (NDEATH)", None)
+
+
+def test_a_dead_device_makes_its_values_stale(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(ddeath=True)
+    assert until(heard.bad, "nobody noticed the death").remark == "the device is dead (DDEATH)"
+    node.tell(birth=JOB)
+    until(heard.good, "its new birth was not heard")
+
+
+def test_a_missed_message_makes_everything_stale_until_the_next_birth(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(skip=3, data={"GoodCount": ["Int64", 20]})
+    got = until(heard.bad, "the gap was not noticed")
+    assert got.quality is Quality.STALE
+    assert "a message was missed" in got.remark
+    node.tell(data={"GoodCount": ["Int64", 21]})
+    node.tell(rebirth=True, birth=JOB)
+    until(heard.good, "the new birth was not heard")
+    assert any("came before its birth" in fault for fault in heard.faults)
+
+
+def test_data_before_a_birth_is_not_used(mosquitto: Broker) -> None:
+    with edge(mosquitto) as node:
+        node.tell(birth=JOB)
+        with listening(mosquitto) as heard:
+            node.tell(data={"GoodCount": ["Int64", 18]})
+            until(lambda: heard.faults, "the data was not refused")
+            assert heard.samples == []
+            assert "came before its birth" in heard.faults[0]
+            node.tell(rebirth=True, birth=JOB)
+            until(heard.good, "its birth was not heard")
+
+
+def test_a_historical_value_is_not_what_holds(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"State": ["String", "ENDED"], "GoodCount": ["Int64", 3]}, historical=True)
+    node.tell(data={"GoodCount": ["Int64", 18]})
+    until(
+        lambda: heard.last and heard.last.value and heard.last.value["good_count"]["value"] == "18", "no data"
+    )
+    assert all(one.value is None or one.value["state"] == "running" for one in heard.samples)
+
+
+def test_a_quality_that_is_not_good_never_passes(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"State": ["String", "RUNNING"]}, quality=500)
+    got = until(heard.bad, "it stayed good")
+    assert got.remark == "the machine gives it the quality 500"
+
+
+def test_a_null_state_and_an_unknown_word_are_uncertain(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"State": ["String", "LUNCH"]})
+    assert "'LUNCH' is none that the option" in until(heard.bad, "it stayed good").remark
+    node.tell(data={"State": ["String", "RUNNING"]})
+    until(heard.good, "it did not come back")
+    node.tell(data={"State": ["String", "x"]}, null=["State"])
+    assert "'' is none that the option" in until(heard.bad, "it stayed good").remark
+
+
+def test_when_the_machine_takes_another_job_the_first_is_uncertain(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"JobOrder": ["String", "18"]})
+    until(lambda: heard.last and heard.last.arguments == {"order": "18"}, "the other job was not heard")
+    first = [one for one in heard.samples if one.arguments == {"order": "17"}][-1]
+    assert (first.quality, first.remark) == (Quality.UNCERTAIN, "the machine works on another job now")
+
+
+def test_a_metric_that_no_birth_named_is_refused(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"Speed": ["Int32", 40]})
+    until(lambda: heard.faults, "it was not refused")
+    assert "'Speed', which its birth did not name" in heard.faults[0]
+
+
+def test_a_compressed_payload_is_refused_and_breaks_the_sequence(line: tuple[Heard, Edge]) -> None:
+    heard, node = running(line)
+    node.tell(data={"GoodCount": ["Int64", 40]}, compress=True)
+    got = until(heard.bad, "it stayed good")
+    assert got.remark == "a DDATA could not be read"
+    assert "switch compression off" in heard.faults[0]
+
+
+# The session
+
+
+def test_a_broker_that_goes_ends_the_session(tmp_path: Path) -> None:
+    with broker(tmp_path, a_port_where_nothing_listens()) as mortal, listening(mortal) as heard:
+        mortal.stop()
+        until(lambda: heard.end, "the session outlived its broker")
+    assert isinstance(heard.end, Unavailable)
+
+
+def test_a_wrong_password_is_out_of_scope_and_shown_nowhere(mosquitto: Broker) -> None:
+    with pytest.raises(OutOfScope, match="refuses the account") as caught:
+        Floor(mosquitto.options, Account("reader", "a wrong secret")).ping()
+    assert "a wrong secret" not in repr(caught.value)
+
+
+def test_an_address_where_nothing_listens_is_unavailable(mosquitto: Broker) -> None:
+    with pytest.raises(Unavailable):
+        Floor({**mosquitto.options, "port": a_port_where_nothing_listens()}, READER).ping()
+
+
+def test_encryption_must_be_said(mosquitto: Broker) -> None:
+    options = {name: value for name, value in mosquitto.options.items() if name != "tls"}
+    with pytest.raises(Unavailable, match="has no option `tls`"):
+        Floor(options, READER).ping()
+
+
+def test_a_broker_that_answers_is_pinged_and_described(mosquitto: Broker) -> None:
+    Floor(mosquitto.options, READER).ping()
+    assert "spBv1.0/Plant1/DDATA/+/+" in Floor(mosquitto.options, READER).describe()["topics"]
+
+
+# What it may not do
+
+
+def test_the_reader_has_no_method_that_writes() -> None:
+    public = {name for name, _ in inspect.getmembers(Floor, inspect.isfunction) if not name.startswith("_")}
+    assert public == {"run", "ping", "describe", "read", "snapshot", "close"}
+    assert ADAPTER.writer is None
+    assert connect.adapter("integrations.sparkplug.adapter") is ADAPTER
+    assert not {"NCMD", "DCMD", "STATE"} & set(KINDS)
+
+
+def test_even_its_own_client_cannot_publish() -> None:
+    client = Ear(CallbackAPIVersion.VERSION2)
+    with pytest.raises(OutOfScope, match="does not publish"):
+        client.publish("spBv1.0/Plant1/DCMD/Line1/Press4", b"")
+    with pytest.raises(OutOfScope, match="no last will"):
+        client.will_set("spBv1.0/Plant1/NCMD/Line1", b"")
+
+
+def command(on: Broker, login: str) -> None:
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set(login, SECRETS[login])
+    client.connect("127.0.0.1", on.port)
+    client.loop_start()
+    client.publish("spBv1.0/Plant1/DCMD/Line1/Press4", b"", qos=1).wait_for_publish(WAIT_SECONDS)
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_the_broker_drops_what_the_readers_account_publishes(
+    mosquitto: Broker, witness: Witness, line: tuple[Heard, Edge]
+) -> None:
+    """With anybody's client: MQTT 3.1.1 acknowledges it all the same, so only the edge node can tell."""
+    heard, node = running(line)
+    command(mosquitto, "reader")
+    command(mosquitto, "engineer")
+    until(lambda: node.commands, "the engineer's command never came, so the silence proves nothing")
+    assert len(node.commands) == 1
+    assert [topic for topic in witness.topics if "CMD" in topic] == ["spBv1.0/Plant1/DCMD/Line1/Press4"]
+    witness.topics[:] = [topic for topic in witness.topics if "CMD" not in topic]
+    assert heard.good()
+
+
+def test_nobody_but_the_edge_node_published_anything_in_all_of_this(witness: Witness) -> None:
+    assert witness.topics
+    for topic in witness.topics:
+        assert topic.split("/")[2] in KINDS, topic
+        assert topic.split("/")[3] == "Line1", topic
+
+
+# What strangers send
+
+
+@pytest.fixture
+def group() -> Group:
+    return Group("Plant1", Names("JobOrder", "State", "GoodCount", "Unit", STATES))
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"not protobuf at all", bytes(MOST_BYTES + 1), b"\x12\xff"])
+def test_bytes_that_are_no_payload_are_refused_with_the_reason(group: Group, raw: bytes) -> None:
+    heard = group.hear("spBv1.0/Plant1/NBIRTH/Line1", raw)
+    assert heard.samples == []
+    assert len(heard.refused) == 1
+    assert heard.refused[0].startswith("NBIRTH of Plant1/Line1: ")
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "x", "spBv1.0/Plant1/DCMD/Line1/Press4", "spBv1.0/Plant1/DDATA/Line1", "a/b/STATE/c"]
+)
+def test_other_topics_mean_nothing(group: Group, topic: str) -> None:
+    heard = group.hear(topic, b"")
+    assert (heard.samples, heard.refused) == ([], [])
+
+
+def test_what_the_broker_kept_is_not_used(group: Group) -> None:
+    heard = group.hear("spBv1.0/Plant1/NBIRTH/Line1", b"", retained=True)
+    assert "kept by the broker" in heard.refused[0]
