@@ -122,13 +122,14 @@ def stock_by_product(client: Client, arguments: Any) -> dict[str, Any]:
     row = found[0]
     unit, zones, today = row["default_uom."], stores(client), now().date()
 
-    def counted(**context: Any) -> Decimal:
-        rows = client.search_read("product.product", [("id", "=", row["id"])], ["quantity"], **context)
-        return exact(rows[0]["quantity"])
+    def counted(field: str = "quantity", **context: Any) -> Decimal:
+        rows = client.search_read("product.product", [("id", "=", row["id"])], [field], **context)
+        return exact(rows[0][field])
 
     there = counted(locations=zones, stock_date_end=today, with_childs=True)
     free = counted(locations=zones, stock_date_end=today, with_childs=True, stock_assign=True)
-    coming = counted(locations=zones, forecast=True, with_childs=True)
+    # `quantity` never looks ahead of today, whatever its context says.
+    coming = counted("forecast_quantity", locations=zones, with_childs=True)
     places = client.search_read(
         "stock.location", [("type", "=", "storage"), ("parent", "!=", None)], ["name"]
     )
