@@ -38,8 +38,18 @@ def home() -> Path:
     return Path(os.environ.get("COUNTERSIGN_TRYTON_HOME") or ROOT / "var" / "tryton-test")
 
 
-def _cluster(folder: Path) -> Postgres:
-    return Postgres(folder, database="postgres", owner="tryton", app=None, settings=FAST)
+# A standby can be taken of what tests serve: see tests/rigs/standby.py.
+REPLICATED = {
+    **FAST,
+    "synchronous_commit": "local",  # else what was committed reaches a standby only a moment later
+    "wal_level": "replica",
+    "max_wal_senders": "4",
+    "max_replication_slots": "4",
+}
+
+
+def _cluster(folder: Path, settings: Mapping[str, str] = FAST) -> Postgres:
+    return Postgres(folder, database="postgres", owner="tryton", app=None, settings=settings)
 
 
 def _digest(paths: tuple[Path, ...], *more: str) -> str:
@@ -88,13 +98,13 @@ class TrytonServer:
         self._folder = folder
         for name in ("venv", "accounts.json", "admin.password"):
             (folder / name).symlink_to(template / name)
-        self._cluster = _cluster(folder / "postgres")
+        self.cluster = _cluster(folder / "postgres", REPLICATED)
         # The launcher decides where data lies; the template's cluster has decided the same way.
         data = _cluster(template / "postgres").data
-        shutil.rmtree(self._cluster.data, ignore_errors=True)
-        subprocess.run(["/bin/cp", "-a", data, self._cluster.data], check=True)
-        self._cluster.start()
-        self._stack = Stack(folder, database_uri=self._cluster.owner_url)
+        shutil.rmtree(self.cluster.data, ignore_errors=True)
+        subprocess.run(["/bin/cp", "-a", data, self.cluster.data], check=True)
+        self.cluster.start()
+        self._stack = Stack(folder, database_uri=self.cluster.owner_url)
         self._stack.prepare()
         self._stack.serve()
         self.url, self.database = self._stack.url, self._stack.database
@@ -153,7 +163,7 @@ class TrytonServer:
         """Stop what was started."""
         self.admin.close()
         self._stack.stop()
-        self._cluster.stop()
+        self.cluster.stop()
 
 
 @pytest.fixture(scope="session")

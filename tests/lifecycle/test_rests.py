@@ -269,7 +269,7 @@ def test_two_sources_that_agree_are_both_named_with_their_ages(planner: Planner,
     assert told.check is not None
     assert told.check.agrees
     assert (told.check.connection, told.check.source) == ("Plant", "Sandbox ERP HTTP")
-    kept = Reading.objects.get(ref=told.ref).cross_check
+    kept: Any = Reading.objects.get(ref=told.ref).cross_check
     assert kept["agrees"] is True
     assert kept["as_of"]
 
