@@ -20,6 +20,7 @@ from console import access, checks, connections, diff, policy
 from console.audit import Actor
 from console.canonical import digest
 from console.catalogue import transaction_type
+from console.checks.readings import Rest, readings_are_usable
 from console.errors import Held, Missing
 from console.findings import finding_json, verdict_json
 from console.lifecycle import by_hand, limits
@@ -34,6 +35,7 @@ from console.lifecycle.frozen import (
 from console.lifecycle.states import locked, move
 from console.models import Assessment, Autonomy, Proposal, Revision, Risk, State
 from console.models.loading import Fetch
+from console.reads import rests
 from integrations.contract import (
     AdapterError,
     Case,
@@ -71,6 +73,8 @@ class Judged:
     """Those of policy; the digest has them in `policy_version`."""
     policy_version: str
     digest: str
+    rests: tuple[Rest, ...] = ()
+    """The readings it rests on, as they were at this look."""
 
 
 def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
@@ -104,13 +108,17 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
 
 
 def look(proposal: Proposal, revision: Revision) -> Judged:
-    """Read the target, judge it, plan the commit. Raises AdapterError; writes nothing anywhere."""
+    """Read the target and what the proposal rests on, judge, plan the commit. Writes nothing anywhere.
+
+    Raises AdapterError for the target's system, and Held while another source that it rests on is away.
+    """
     type_ = transaction_type(proposal.transaction_type)
     payload = type_.payload.model_validate_json(revision.payload)
     snapshot = connections.viewer(proposal.connection.name, type_.name).snapshot(type_, payload)
     held = limits.in_force(type_)
     case = Case(payload=payload, snapshot=snapshot, limits=held.of_type, today=dt.datetime.now(dt.UTC).date())
-    findings = checks.run(type_, case)
+    rested = rests.look_again(proposal, revision)
+    findings = (*checks.run(type_, case), *readings_are_usable(rested))
     expected: Record = snapshot.record
     plan: tuple[Step, ...] = ()
     if checks.worst(findings) is not Level.ERROR:
@@ -131,6 +139,7 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
         limits=held.of_policy,
         policy_version=held.version,
         digest=digest(approved_form(proposal, revision, type_, snapshot, expected, plan, held.version)),
+        rests=rested,
     )
 
 
@@ -168,6 +177,7 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
             findings=[finding_json(finding) for finding in judged.findings],
             verdicts=[verdict_json(verdict) for verdict in verdicts],
             moved=moved,
+            rests=rests.frozen(judged.rests),
             digest=judged.digest,
             as_of=judged.snapshot.as_of,
             created_at=Now(),

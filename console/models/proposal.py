@@ -178,6 +178,8 @@ class Reading(models.Model):
     source_time = models.DateTimeField(null=True)
     server_time = models.DateTimeField(null=True)
     remark = models.CharField(max_length=300, blank=True)
+    cross_check = models.JSONField(null=True)
+    """What a second source said, where the connection names one: see `reads.cross_check`."""
     latency_ms = models.PositiveIntegerField()
     at = models.DateTimeField()
 

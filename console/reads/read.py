@@ -13,19 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from django.db import connection as database
 from django.db.models.functions import Now
 from django.utils import timezone
 from pydantic import Field, StringConstraints
 
-from console import access, audit, connections, references
+from console import access, audit, references
 from console.access import Role
 from console.audit import Actor
 from console.canonical import canonical, text_digest
-from console.catalogue import read_tool, spec
+from console.catalogue import read_tool
+from console.checks.readings import CrossCheck
 from console.checks.shape import parse, validated
 from console.errors import Denied, Held, Missing, Refused
 from console.models import AgentVersion, Connection, Grant, Reading
+from console.reads import cross_check
+from console.reads.asking import ask
 from integrations import contract
 from integrations.contract import (
     AdapterError,
@@ -75,6 +77,7 @@ class Read:
     connection: Connection
     answer: contract.Reading
     latency_ms: int
+    check: CrossCheck | None = None
 
 
 def read(version: AgentVersion, name: str, *, raw: bytes, actor: Actor) -> Read:
@@ -94,7 +97,9 @@ def read(version: AgentVersion, name: str, *, raw: bytes, actor: Actor) -> Read:
     arguments = validated(tool.arguments, text, "arguments")
     started = time.perf_counter()
     try:
-        answer = _ask(grant.connection, tool, arguments)
+        told = ask(grant.connection, tool, arguments)
+        check = cross_check.compare(grant.connection, tool, arguments, told)
+        answer = cross_check.weighed(told, check)
         value = canonical(answer.value)
     except AdapterError as fault:
         outcome = OUTCOMES.get(type(fault), "error")
@@ -117,9 +122,10 @@ def read(version: AgentVersion, name: str, *, raw: bytes, actor: Actor) -> Read:
         outcome="answered",
         answer=answer,
         value=value,
+        check=check,
     )
     _remark(grant.connection, None)
-    return Read(made.ref, tool, grant.connection, answer, made.latency_ms)
+    return Read(made.ref, tool, grant.connection, answer, made.latency_ms, check)
 
 
 def show(user: Any, name: str, arguments: Mapping[str, Any], *, connection: Connection) -> contract.Reading:
@@ -133,7 +139,7 @@ def show(user: Any, name: str, arguments: Mapping[str, Any], *, connection: Conn
         raise Held(f"connection {connection.name} is switched off", code="connection_off")
     access.check_not_stopped(system=connection.system.slug, type_name=name, agent="")
     parsed = validated(tool.arguments, _canonical_arguments(arguments), "arguments")
-    return _ask(connection, tool, parsed)
+    return ask(connection, tool, parsed)
 
 
 def _authorised(version: AgentVersion, name: str, connection: str, actor: Actor) -> Grant:
@@ -155,24 +161,6 @@ def _authorised(version: AgentVersion, name: str, connection: str, actor: Actor)
     return grant
 
 
-def _ask(connection: Connection, tool: ReadTool, arguments: Any) -> contract.Reading:
-    """The system's answer. No database connection is held meanwhile: a slow system must not use up the pool."""
-    if tool.name not in spec(connection.name).adapter.tools:
-        raise Unsupported(f"connection {connection.name} does not carry {tool.name}")
-    let_go()
-    try:
-        return connections.reader(connection.name).read(tool, arguments)
-    except (Unavailable, InDoubt):
-        connections.drop(connection.name)
-        raise
-
-
-def let_go() -> None:
-    """Give this thread's database connection back to the pool; without one, or in a transaction, keep it."""
-    if not database.in_atomic_block and database.settings_dict["OPTIONS"].get("pool"):
-        database.close()
-
-
 def _canonical_arguments(arguments: Mapping[str, Any]) -> str:
     try:
         return canonical(dict(arguments))
@@ -192,6 +180,7 @@ def _record(
     text: str = "",
     answer: contract.Reading | None = None,
     value: str = "",
+    check: CrossCheck | None = None,
 ) -> Reading:
     return Reading.objects.create(
         ref=references.new("RD"),
@@ -208,6 +197,10 @@ def _record(
         as_of=answer.as_of if answer is not None else None,
         source=answer.source[:100] if answer is not None else "",
         quality=answer.quality.value if answer is not None else "",
+        source_time=answer.source_time if answer is not None else None,
+        server_time=answer.server_time if answer is not None else None,
+        remark=answer.remark[:300] if answer is not None else "",
+        cross_check=cross_check.as_json(check),
         latency_ms=int((time.perf_counter() - started) * 1000),
         at=Now(),
     )
