@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,14 @@ from integrations.contract import Adapter, ReadTool, TransactionType
 
 READER = "reader"
 """The purpose of the account that only reads; the others are named by their transaction type."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One tool of a connection is answered by a second one too: which, and how far the two may differ by field."""
+
+    other: str
+    tolerance: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Spec:
     accounts: Mapping[str, Mapping[str, str]]
     """"reader" or a transaction type's name, to {"login", "secret": name of the secret}; none where people do it."""
     verified_by: str
+    cross_checks: Mapping[str, Crossing] = field(default_factory=dict)
+    """By the name of the read tool."""
 
 
 @cache
@@ -57,6 +68,7 @@ def specs() -> dict[str, Spec]:
             raise ImproperlyConfigured(
                 f"CONNECTIONS[{name!r}]: its adapter does not carry {', '.join(sorted(strange))}"
             )
+        _check_seen(name, entry, adapter)
         found[name] = Spec(
             name=name,
             title=str(entry.get("title", name)),
@@ -69,25 +81,6 @@ def specs() -> dict[str, Spec]:
             accounts=accounts,
             verified_by=str(entry.get("verified_by") or ""),
         )
-    return found
-
-
-@cache
-def transaction_types() -> dict[str, TransactionType]:
-    """Every transaction type by name, ours and the deployment's."""
-    return scan.transaction_types(settings.TRANSACTION_TYPE_PACKAGES)
-
-
-@cache
-def read_tools() -> dict[str, ReadTool]:
-    """Every read tool by name, ours and the deployment's."""
-    return scan.read_tools(settings.READ_TOOL_PACKAGES)
-
-
-def spec(name: str) -> Spec:
-    """The connection of this name. Denied if the settings have none."""
-    if (found := specs().get(name)) is None:
-        raise Denied(f"there is no connection {name!r} in the settings", code="no_connection")
     return _with_crossings(found)
 
 
@@ -168,6 +161,25 @@ def _check_seen(name: str, entry: Mapping[str, Any], adapter: Adapter) -> None:
             f"CONNECTIONS[{name!r}]: {', '.join(blind)} cannot be read through it; name in `verified_by` the "
             "connection that can"
         )
+
+
+@cache
+def transaction_types() -> dict[str, TransactionType]:
+    """Every transaction type by name, ours and the deployment's."""
+    return scan.transaction_types(settings.TRANSACTION_TYPE_PACKAGES)
+
+
+@cache
+def read_tools() -> dict[str, ReadTool]:
+    """Every read tool by name, ours and the deployment's."""
+    return scan.read_tools(settings.READ_TOOL_PACKAGES)
+
+
+def spec(name: str) -> Spec:
+    """The connection of this name. Denied if the settings have none."""
+    if (found := specs().get(name)) is None:
+        raise Denied(f"there is no connection {name!r} in the settings", code="no_connection")
+    return found
 
 
 def transaction_type(name: str) -> TransactionType:

@@ -1,7 +1,9 @@
 """The commit: claim with a fence, re-read, compare, write the attempt, send, read back.
 
 1. Look at the target again. If its digest is not the approved one, nothing is sent: it is assessed again. Where
-   the system guards no stamp, look for our reference: after a restore of our own database it may be there.
+   the system guards no stamp, look for our reference: after a restore of our own database it may be there. What
+   the proposal rests on is read again too: while it is stale or contested the commit waits, and when it moved it
+   is assessed again.
 2. In one transaction: claim (state, fence, lease on the database's clock) and write the attempt.
 3. Send the steps in order. Before each thing that cannot be undone the adapter calls `note`, which is durable
    and refuses when somebody else has taken over, so that a worker that slept through its lease sends nothing
@@ -27,6 +29,7 @@ from console import access, audit, connections, dispatch, policy
 from console.audit import Actor
 from console.canonical import digest
 from console.catalogue import spec, transaction_types
+from console.checks.readings import readings_are_usable
 from console.errors import Conflict, Held
 from console.failpoints import reach
 from console.lifecycle import by_hand, limits, readback, review
@@ -43,11 +46,13 @@ from console.models import (
     State,
 )
 from console.models.loading import Fetch
+from console.reads import rests
 from integrations.contract import (
     Accepted,
     AdapterError,
     EffectClass,
     InDoubt,
+    Level,
     NeedsPerson,
     OutOfScope,
     Receipt,
@@ -103,6 +108,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
         access.check_may_go_on(proposal)
         _check_account(proposal)
         judged = look(proposal, approved.revision)
+        _check_founded(judged)
         there = judged.digest == approved.digest and _is_there_already(proposal, approved, judged)
     except Held as held:
         return _later(proposal, held.text)
@@ -118,7 +124,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
         connections.drop(proposal.connection.name)
         return _later(proposal, f"It could not be looked at ({type(fault).__name__}); nothing was sent.")
     reach("S4")
-    if judged.digest != approved.digest:
+    if judged.digest != approved.digest or rests.moved(approved.rests, judged.rests):
         return review.reassess(proposal, actor=actor, why=_what_moved(judged, approved))
     claimed = _claim(proposal, approved, judged, actor)
     if claimed is None:
@@ -382,7 +388,16 @@ def _what_moved(judged: Judged, approved: Assessment) -> str:
         return "the transaction type has a newer version since it was approved"
     if judged.policy_version != approved.policy_version:
         return "the rules or limits were changed since it was approved"
+    if judged.digest == approved.digest:
+        return rests.moved(approved.rests, judged.rests)
     return "the record moved since it was approved"
+
+
+def _check_founded(judged: Judged) -> None:
+    """Return if everything it rests on can be relied on at this moment; Held names the first that cannot."""
+    for one in readings_are_usable(judged.rests):
+        if one.level is Level.ERROR:
+            raise Held(f"It waits and nothing was sent. {one.text}", code="unfounded")
 
 
 def _check_account(proposal: Proposal) -> None:
