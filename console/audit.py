@@ -49,7 +49,11 @@ VERBS: Mapping[str, Verb] = {
     "commit.unknown": Verb("does not know the outcome of {subject}", "bad"),
     "commit.committed": Verb("committed {subject} and read it back", "good"),
     "commit.failed": Verb("did not commit {subject}; the system proves it", "bad"),
+    "commit.on_word": Verb("ended {subject} on the system's word; nothing can be read back", "warn"),
     "commit.settle": Verb("settled the outcome of {subject} by hand", "warn"),
+    "callback.hear": Verb("told what became of {subject}: a claim until it is read back"),
+    "callback.contradict": Verb("heard of {subject} what contradicts the rest", "bad"),
+    "callback.refuse": Verb("was refused a callback to {subject}", "warn"),
     "read.refused": Verb("was refused a read: {subject}", "warn"),
     "task.hand_over": Verb("gave {subject} to people, to be done by hand"),
     "task.take": Verb("took on {subject}"),
@@ -94,7 +98,7 @@ VERBS: Mapping[str, Verb] = {
 
 @dataclass(frozen=True)
 class Actor:
-    """Who does it: `kind` is person, agent, worker or operator; `label` is the name as it is today.
+    """Who does it: `kind` is person, agent, worker, operator or system; `label` is the name as it is today.
 
     `request_id` ties the entries of one request or task together. `via` says how they were let in: a key id,
     "session", "command line", a task name. Never a secret.

@@ -24,7 +24,7 @@ from console.findings import Finding, Level
 from console.models import AgentVersion, AuditEntry
 
 PAGE = 50
-KINDS = {"person": "Person", "agent": "Agent", "worker": "Worker", "operator": "Operator"}
+KINDS = {"person": "Person", "agent": "Agent", "worker": "Worker", "operator": "Operator", "system": "System"}
 SLACK = 5_000
 """How many ids an entry may lie off the place its time suggests: clocks are set back a little at times."""
 

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from console.catalogue import READER, spec
+from console.catalogue import READER, spec, specs
 from console.environment import secret
-from integrations.contract import Account, Listener, Reader, Unsupported, Writer
+from integrations.contract import Account, Listener, Notifier, Reader, Unsupported, Writer
 
 _local = threading.local()
 
@@ -56,14 +56,29 @@ def listener(name: str) -> Listener:
     return found.adapter.listener(found.options, _account(found.accounts[READER]))
 
 
+def notifier(name: str) -> Notifier:
+    """What proves and reads the callbacks of a connection, with the secret as it is now. Unsupported without one."""
+    found = spec(name)
+    if found.adapter.notifier is None:
+        raise Unsupported(f"connection {name} does not answer later")
+    entry = found.accounts[READER]
+    account = Account(login=str(entry.get("login", "")), secret=secret(str(entry["secret"])))
+    return found.adapter.notifier(found.options, account)
+
+
 def login(name: str, purpose: str) -> str:
     """The login of an account, for the record; never its secret."""
     return spec(name).accounts[purpose].get("login", "")
 
 
 def drop(name: str) -> None:
-    """Let go of this thread's live connections of that name, after a fault or a change of secret."""
-    for key in [key for key in _pool() if key[0] == name]:
+    """Let go of this thread's live connections of that name, after a fault or a change of secret.
+
+    Also of those by which it is verified: the fault may have been theirs.
+    """
+    found = specs().get(name)
+    names = {name, found.verified_by if found is not None else name}
+    for key in [key for key in _pool() if key[0] in names]:
         _pool().pop(key).close()
 
 

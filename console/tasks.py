@@ -8,12 +8,12 @@ from console import audit_tree
 from console.audit import WORKER, Actor
 from console.failpoints import reach
 from console.lifecycle import assess as assessing
+from console.lifecycle import callback, probe, readback, task_check
 from console.lifecycle import commit as committing
-from console.lifecycle import probe, readback
 from console.lifecycle import refresh as refreshing
 from console.lifecycle import sweep as sweeping
 from console.lifecycle.states import fetch
-from console.models import Connection
+from console.models import Callback, Connection
 
 
 def _worker(task: str) -> Actor:
@@ -47,6 +47,20 @@ def refresh(pk: int, type_name: str, raw: str) -> None:
     """Take a snapshot for validations; `pk` is the connection's."""
     if (connection := Connection.objects.filter(pk=pk).first()) is not None:
         refreshing.refresh(connection, type_name=type_name, raw=raw)
+
+
+@shared_task(name="console.tasks.check_task")
+def check_task(pk: int) -> None:
+    """Read back what somebody said of a task; put one that nobody confirmed in time before a person."""
+    if (proposal := fetch(pk)) is not None:
+        task_check.check(proposal, actor=_worker("check_task"))
+
+
+@shared_task(name="console.tasks.judge_callback")
+def judge_callback(pk: int) -> None:
+    """Judge what a system told us later."""
+    if (heard := Callback.objects.select_related("proposal").filter(pk=pk).first()) is not None:
+        callback.judge(heard, actor=_worker("judge_callback"))
 
 
 @shared_task(name="console.tasks.sweep")

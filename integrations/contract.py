@@ -409,6 +409,8 @@ class Carried:
     unsupported: frozenset[str] = frozenset()
     note: str = ""
     seen_elsewhere: bool = False
+    on_word: bool = False
+    """Nothing shows the record, neither here nor elsewhere: the outcome rests on what the system tells us later."""
 
 
 @dataclass(frozen=True)
@@ -583,6 +585,36 @@ class Listener(Reader, Protocol):
         """Listen until `stop` is set. Raises AdapterError when the session cannot be made or ends."""
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What a system tells us later of something that it accepted. A claim: it counts when it was read back.
+
+    `id`: the message's own; the same id with the same content is the same message, however often it comes.
+    `reference`: ours, as it was sent with the step. `happened`: it says that it was done; else that it was not and
+    will not be. `document`, `label`: the system's key and name of the record, where it tells them. `text`: its words
+    for people, cut to size. `evidence`: JSON of what else it tells.
+    """
+
+    id: str
+    reference: str
+    happened: bool
+    document: str = ""
+    label: str = ""
+    text: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Notifier(Protocol):
+    """What understands the messages of a system that answers later."""
+
+    def hear(self, headers: Mapping[str, str], raw: bytes) -> Claim:
+        """Make sure that the message is the system's, of these very bytes and of now; then read it. No I/O.
+
+        `headers` by their names in lower case. OutOfScope: it is not, or cannot be proven to be. Rejected: it is,
+        but says nothing that can be understood.
+        """
+
+
 class Writer(Reader, Protocol):
     """A live connection for one transaction type, with that type's service account."""
 
@@ -627,6 +659,8 @@ class Adapter:
     absence proves nothing. `verified`: what the conformance suite ran against, empty if nothing but our own
     stand-in. `reader`, `writer`, `listener`: open a live connection; `options` are the connection's settings.
     One with a `listener` is heard by `manage.py listen`, and its tools are answered from what was heard.
+    `notifier`: what understands this system's later answers, with the secret of the reading account; the console
+    takes them at `/callbacks/<connection>`.
     """
 
     name: str
@@ -649,3 +683,4 @@ class Adapter:
     last_door: bool = False
     """A robot at the screens that people use: refused where another connection to the same system has an account for
     the type, and shown as what it is."""
+    notifier: Callable[[Mapping[str, Any], Account], Notifier] | None = None

@@ -20,11 +20,11 @@ from rest_framework.views import APIView
 
 from console import audit
 from console.api.request import counted, key_of, plain, request_id
-from console.api.windows import count
 from console.audit import Actor
 from console.errors import Denied, Exhausted
 from console.models import AgentKey
 from console.registry import keys
+from console.windows import count
 
 View = Callable[..., HttpResponse]
 

@@ -11,11 +11,11 @@ from rest_framework.request import Request
 
 from console import references
 from console.access import agent_actor
-from console.api.windows import SECONDS, Count
 from console.audit import Actor
 from console.checks.shape import MAX_BYTES
 from console.errors import Refused
 from console.models import AgentKey
+from console.windows import SECONDS, Count
 
 
 def plain(request: Request | HttpRequest) -> HttpRequest:

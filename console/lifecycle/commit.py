@@ -40,6 +40,7 @@ from console.models import (
     Assessment,
     Attempt,
     AttemptNote,
+    Callback,
     Outcome,
     Probe,
     Proposal,
@@ -182,6 +183,9 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
     effect = spec(proposal.connection.name).adapter.types[judged.type.name].effect
     if effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
         return False
+    carried = spec(proposal.connection.name).adapter.types[judged.type.name]
+    if carried.seen_elsewhere or carried.on_word:
+        return False  # the look before this one saw the record as it was approved, or there is nothing to see
     sought = Sought(
         type=judged.type,
         payload=judged.payload,
@@ -203,6 +207,9 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
             if why := _not_now(row, judged):
                 Proposal.objects.filter(pk=row.pk).update(ring_at=Now() + AGAIN, state_reason=why[:500])
                 return None
+            if by_hand.is_task(row):
+                _hand_over(row, approved, actor)
+                return None
             move(
                 row,
                 State.COMMITTING,
@@ -213,9 +220,6 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
                 attempts_made=row.attempts_made + 1,
                 lease_until=Now() + LEASE,
                 ring_at=Now() + LEASE,
-            if by_hand.is_task(row):
-                _hand_over(row, approved, actor)
-                return None
             )
             attempt = new_attempt(row, approved, judged.plan, dict(judged.snapshot.stamps))
             reach("S3")
@@ -224,16 +228,6 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
         return None
 
 
-def new_attempt(
-    row: Proposal, approved: Assessment, steps: tuple[Step, ...], stamps: Mapping[str, str]
-) -> Attempt:
-    """Write an attempt for a row that is claimed, in the caller's transaction."""
-    found = spec(row.connection.name)
-    return Attempt.objects.create(
-        proposal=row,
-        assessment=approved,
-        number=row.attempts_made,
-        fence=row.fence,
 def _hand_over(row: Proposal, approved: Assessment, actor: Actor) -> None:
     """Nothing is sent: from here on it is for a person to do, and to say so."""
     move(
@@ -246,6 +240,16 @@ def _hand_over(row: Proposal, approved: Assessment, actor: Actor) -> None:
     )
 
 
+def new_attempt(
+    row: Proposal, approved: Assessment, steps: tuple[Step, ...], stamps: Mapping[str, str]
+) -> Attempt:
+    """Write an attempt for a row that is claimed, in the caller's transaction."""
+    found = spec(row.connection.name)
+    return Attempt.objects.create(
+        proposal=row,
+        assessment=approved,
+        number=row.attempts_made,
+        fence=row.fence,
         adapter=found.adapter_path,
         account=found.accounts[row.transaction_type].get("login", ""),
         digest=approved.digest,
@@ -310,6 +314,8 @@ def _accepted(attempt: Attempt, answer: Accepted, actor: Actor) -> Proposal:
             evidence=dict(answer.evidence),
             answered_at=Now(),
         )
+        for early in Callback.objects.filter(proposal=row, hearing__isnull=True).values_list("pk", flat=True):
+            dispatch.after_commit("console.tasks.judge_callback", early)
         return move(
             row,
             State.AWAITING_SYSTEM,
@@ -401,6 +407,8 @@ def _check_founded(judged: Judged) -> None:
 
 
 def _check_account(proposal: Proposal) -> None:
+    if by_hand.is_task(proposal):
+        return
     probe = PROBE.one(
         "t.connection_id = %s AND t.purpose = %s ORDER BY t.id DESC LIMIT 1",
         [proposal.connection_id, proposal.transaction_type],
@@ -422,8 +430,6 @@ def _not_now(row: Proposal, judged: Judged) -> str:
         access.check_may_go_on(row)
     except Held as held:
         return held.text
-    if by_hand.is_task(proposal):
-        return
     if row.expires_at <= row.db_now:  # the row was locked without a wait
         return "It has expired: it could not be sent in time."
     if limits.policy_version(judged.type) != judged.policy_version:

@@ -7,6 +7,7 @@ is an outcome unknown, a question in front of a person that workers keep trying 
 | the system shows | and the attempt | then |
 |---|---|---|
 | present, reads as approved | any | committed |
+| present, reads as approved | a callback said that it was not done | outcome unknown: one of the two is not true |
 | present, reads otherwise | settle time over | outcome unknown, with the differences |
 | absent | was clearly refused | failed, or received again when it was stale |
 | absent, or cannot tell | never noted a step | approved again: nothing can have left |
@@ -35,6 +36,7 @@ from console.canonical import canonical, digest
 from console.catalogue import spec, transaction_type
 from console.errors import CountersignError, Held
 from console.failpoints import reach
+from console.lifecycle import seen
 from console.lifecycle.frozen import record_from, record_json, snapshot_from, step_from, step_json
 from console.lifecycle.states import become, locked, move, reload
 from console.models import Attempt, AttemptNote, Outcome, Proposal, ReadBack, State
@@ -93,7 +95,8 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
         type_ = transaction_type(row.transaction_type)
         adapter = spec(row.connection.name).adapter
         sought = _sought(attempt, type_, row)
-        trace = connections.writer(row.connection.name, type_.name).find(sought)
+        asked = seen.through(row.connection.name, type_.name)
+        trace = seen.look(row.connection.name, sought)
         wrong = _differences(sought, trace)
     except (AdapterError, CountersignError) as fault:
         connections.drop(row.connection.name)
@@ -112,7 +115,7 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
             text=trace.text[:500],
             record=record_json(trace.record) if trace.record is not None else None,
             differences=[asdict(one) for one in wrong],
-            connection=row.connection.name,
+            connection=asked,
             at=looked_at,
         )
         looked = Looked(trace, wrong, looked_at)
@@ -142,8 +145,7 @@ def _settle(
     trace, wrong = looked.trace, looked.wrong
     may_resend = adapter.types[type_.name].effect.may_resend
     if trace.seen is Seen.PRESENT and not wrong and trace.record is not None:
-        _committed(row, attempt, trace, actor)
-        return None
+        return _as_approved(row, attempt, trace, actor)
     settled = looked.at >= _settles_at(attempt, adapter)
     if row.state == State.COMMITTING and _nothing_left(attempt) and not _has_our_name(row, trace):
         return _unsent(row, attempt, actor)
@@ -158,7 +160,7 @@ def _settle(
         return _unknown(row, attempt, "Some steps happened and the rest did not go through.", actor)
     if _stale_untouched(row, attempt):
         return _received(row, actor)
-    if not settled and row.state == State.COMMITTING:
+    if not settled and row.state != State.OUTCOME_UNKNOWN:
         return _again(row, adapter)
     why = trace.text or "The record is neither as before nor as approved."
     return _unknown(
@@ -308,6 +310,14 @@ def _send_on(follow: tuple[Attempt, tuple[Step, ...]], actor: Actor) -> Proposal
 
     attempt, steps = follow
     return send(attempt, steps, attempt.stamps, actor=actor)
+
+
+def _as_approved(row: Proposal, attempt: Attempt, trace: Trace, actor: Actor) -> Follow:
+    if attempt.handle and attempt.outcome in REFUSALS:
+        why = f"It reads as approved, but the system said that it was not done: {attempt.text}"
+        return _unknown(row, attempt, why, actor)
+    _committed(row, attempt, trace, actor)
+    return None
 
 
 def _committed(row: Proposal, attempt: Attempt, trace: Trace, actor: Actor) -> None:
@@ -509,7 +519,14 @@ def _has_our_name(row: Proposal, trace: Trace) -> bool:
 
 
 def _settles_at(attempt: Attempt, adapter: Adapter) -> dt.datetime:
-    """From when on a look counts as proof: the settle time after the last byte may have left, by the database."""
+    """From when on a look counts as proof: the settle time after the last byte may have left, by the database.
+
+    What was accepted may take until its deadline, or until a callback says what became of it.
+    """
+    if attempt.outcome == Outcome.ACCEPTED and attempt.deadline is not None:
+        return attempt.deadline
+    if attempt.handle and attempt.answered_at is not None:
+        return attempt.answered_at + adapter.settle
     last = AttemptNote.objects.filter(attempt__proposal=attempt.proposal_id).order_by("-id").first()
     return (last.at if last is not None else attempt.started_at) + adapter.settle
 

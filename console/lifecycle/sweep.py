@@ -13,28 +13,30 @@ from console import dispatch
 from console.audit import Actor
 from console.errors import Conflict
 from console.lifecycle.states import locked, move
-from console.models import IdempotencyKey, Proposal, State
+from console.models import Callback, IdempotencyKey, Proposal, State
 
 BATCH = 500
 REST = dt.timedelta(seconds=settings.BELL_SECONDS)
 KEEP_KEYS = dt.timedelta(days=30)
+KEEP_TRYING = dt.timedelta(days=3)
+"""How long a callback is rung for. One that cannot be judged for so long is a fault that the log tells of."""
 
 BELLS: Mapping[State, str] = {
     State.RECEIVED: "console.tasks.assess",
     State.APPROVED: "console.tasks.commit",
     State.COMMITTING: "console.tasks.read_back",
     State.AWAITING_SYSTEM: "console.tasks.read_back",
+    State.AWAITING_PERSON: "console.tasks.check_task",
     State.OUTCOME_UNKNOWN: "console.tasks.read_back",
 }
-    State.AWAITING_PERSON: "console.tasks.check_task",
 """Which bell a state waits for."""
 
 EXPIRES = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED, State.APPROVED)
 
 
 def sweep(*, actor: Actor) -> dict[str, int]:
-    """One round. Returns how many bells were rung, proposals expired and keys cleared."""
-    return {"rung": _ring(), "expired": _expire(actor), "cleared": _clear()}
+    """One round. Returns how many bells were rung, callbacks rung for, proposals expired and keys cleared."""
+    return {"rung": _ring(), "heard": _hear(), "expired": _expire(actor), "cleared": _clear()}
 
 
 def _ring() -> int:
@@ -50,6 +52,19 @@ def _ring() -> int:
     for pk, state in due:
         if not dispatch.ring(BELLS[State(state)], pk):
             break  # the broker is away; each try would wait for it again
+        rung += 1
+    return rung
+
+
+def _hear() -> int:
+    """Ring for callbacks that no worker has judged: a bell was lost, or the worker that sends was still at it."""
+    waiting = Callback.objects.filter(
+        hearing__isnull=True, received_at__lt=Now() - REST, received_at__gt=Now() - KEEP_TRYING
+    ).order_by("pk")
+    rung = 0
+    for pk in waiting.values_list("pk", flat=True)[:BATCH]:
+        if not dispatch.ring("console.tasks.judge_callback", pk):
+            break
         rung += 1
     return rung
 

@@ -4,6 +4,7 @@ from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, CallWi
 from console.models.assessment import Assessment, LatestSnapshot
 from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
 from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
+from console.models.callback import Callback, Heard, Hearing
 from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
@@ -37,6 +38,8 @@ APPEND_ONLY = (
     "console_probe",
     "console_confirmation",
     "console_orphanwrite",
+    "console_callback",
+    "console_hearing",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -56,6 +59,7 @@ __all__ = [
     "AuditLeaf",
     "Autonomy",
     "CallWindow",
+    "Callback",
     "Checkpoint",
     "Cited",
     "Claim",
@@ -64,6 +68,8 @@ __all__ = [
     "Decision",
     "Done",
     "Grant",
+    "Heard",
+    "Hearing",
     "IdempotencyKey",
     "Incident",
     "KillSwitch",

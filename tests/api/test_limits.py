@@ -8,8 +8,8 @@ import pytest
 from django.db import connection
 from pytest_django.live_server_helper import LiveServer
 
-from console.api.windows import count
 from console.models import CallWindow, IdempotencyKey, Proposal
+from console.windows import count
 from tests.api.conftest import Caller, told
 from tests.cast import People, Planner, agent, envelope, key, version
 
