@@ -21,7 +21,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from console.environment import ROOT
 from tests.chromium import find_chromium
 
-pytest_plugins = ["tests.cast", "tests.sandbox", "tests.tryton", "tests.rigs.nodered", "tests.rigs.standby"]
+pytest_plugins = ["tests.cast", "tests.sandbox", "tests.tryton", "tests.rigs.nodered", "tests.rigs.standby", "tests.rigs.sao"]
 
 
 @pytest.fixture(scope="session")
