@@ -320,6 +320,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "ping": {"task": "console.tasks.ping", "schedule": 60.0, "options": {"expires": 60}},
+    "reconcile": {"task": "console.tasks.reconcile", "schedule": 120.0, "options": {"expires": 120}},
 }
 
 LOGGING = {

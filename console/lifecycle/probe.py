@@ -6,6 +6,7 @@ An account without a sound probe commits nothing; see `commit`.
 from __future__ import annotations
 
 import datetime as dt
+import time
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -28,12 +29,26 @@ def probe_all(*, actor: Actor, again: bool = False) -> list[Probe]:
     """
     found = []
     for connection in Connection.objects.filter(enabled=True, name__in=specs()).order_by("name"):
-        spec = specs()[connection.name]
-        for purpose in sorted(set(spec.accounts) - {READER}):
-            if not again and _is_fresh(connection, purpose):
-                continue
-            if (probe := probe_one(connection, spec, purpose, actor=actor)) is not None:
-                found.append(probe)
+        found += _probe_accounts(connection, actor=actor, again=again)
+    return found
+
+
+def test(name: str, *, actor: Actor) -> list[Probe]:
+    """Ask one connection whether it answers, and probe all its writing accounts now. Nothing if it is switched off."""
+    connection = Connection.objects.filter(enabled=True, name=name, name__in=specs()).first()
+    if connection is None or ping(connection):
+        return []
+    return _probe_accounts(connection, actor=actor, again=True)
+
+
+def _probe_accounts(connection: Connection, *, actor: Actor, again: bool) -> list[Probe]:
+    spec = specs()[connection.name]
+    found = []
+    for purpose in sorted(set(spec.accounts) - {READER}):
+        if not again and _is_fresh(connection, purpose):
+            continue
+        if (probe := probe_one(connection, spec, purpose, actor=actor)) is not None:
+            found.append(probe)
     return found
 
 
@@ -92,23 +107,31 @@ def probe_one(connection: Connection, spec: Spec, purpose: str, *, actor: Actor)
     return probe
 
 
-def ping_all(*, actor: Actor) -> dict[str, str]:
+def ping_all() -> dict[str, str]:
     """Ask every connection whether it answers; name to "" or what is wrong. Remembered on the connection."""
-    del actor  # a look at health is no fact of the business
-    found = {}
-    for connection in Connection.objects.filter(enabled=True, name__in=specs()):
-        try:
-            connections.reader(connection.name).ping()
-        except AdapterError as fault:
-            connections.drop(connection.name)
-            found[connection.name] = fault.text
-            Connection.objects.filter(pk=connection.pk).update(
-                last_error=fault.text[:300], last_error_at=Now()
-            )
-        else:
-            found[connection.name] = ""
-            Connection.objects.filter(pk=connection.pk).update(last_ok_at=Now(), last_error="")
-    return found
+    return {
+        connection.name: ping(connection)
+        for connection in Connection.objects.filter(enabled=True, name__in=specs()).order_by("name")
+    }
+
+
+def ping(connection: Connection) -> str:
+    """Ask one whether it answers: "" or what is wrong. A look at health is no fact of the business: no entry."""
+    row = Connection.objects.filter(pk=connection.pk)
+    began = time.monotonic()
+    try:
+        connections.reader(connection.name).ping()
+    except AdapterError as fault:
+        connections.drop(connection.name)
+        row.update(last_error=fault.text[:300], last_error_at=Now())
+        return fault.text
+    except Exception as fault:  # noqa: BLE001 an adapter that breaks off does not answer
+        connections.drop(connection.name)
+        text = f"the adapter broke off ({type(fault).__name__})"
+        row.update(last_error=text, last_error_at=Now())
+        return text
+    row.update(last_ok_at=Now(), last_error="", latency_ms=int((time.monotonic() - began) * 1000))
+    return ""
 
 
 def _is_fresh(connection: Connection, purpose: str) -> bool:

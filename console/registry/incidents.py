@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -23,8 +26,12 @@ def open_incident(
     lifts: str = "",
     connection: Connection | None = None,
     proposal: Proposal | None = None,
+    detail: Mapping[str, Any] | None = None,
 ) -> Incident:
-    """Open one, or return the one that this fact has opened already (`dedupe`)."""
+    """Open one, or return the one that this fact has opened already (`dedupe`).
+
+    `detail` is JSON for the audit entry: what was seen, without secrets.
+    """
     known = Incident.objects.filter(dedupe=dedupe[:150]).first()
     if known is not None:
         return known
@@ -44,7 +51,11 @@ def open_incident(
                 actor=actor,
                 chain=f"incident:{incident.pk}",
                 subject=title[:200],
-                detail={"kind": kind, "proposal": proposal.ref if proposal is not None else ""},
+                detail={
+                    "kind": kind,
+                    "proposal": proposal.ref if proposal is not None else "",
+                    **(detail or {}),
+                },
             )
     except IntegrityError:
         return Incident.objects.get(dedupe=dedupe[:150])

@@ -220,6 +220,7 @@ class SandboxWriter(SandboxReader):
                     "changed": _changed(entry),
                     "reference": entry["reference"],
                 },
+                key=str(entry["seq"]),
             )
             for entry in found
         )

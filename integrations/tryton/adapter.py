@@ -223,7 +223,9 @@ class TrytonWriter(TrytonReader):
                 ["create_uid", "create_date", "rec_name"],
             )
             found += [
-                self._change(f"{model},{row['id']}", "create", row["create_date"], {})
+                self._change(
+                    f"{model},{row['id']}", "create", row["create_date"], {}, f"create {model},{row['id']}"
+                )
                 for row in rows
                 if row["create_uid"] == user and row["create_date"] >= moment
             ]
@@ -241,14 +243,20 @@ class TrytonWriter(TrytonReader):
                 )
                 found += [
                     self._change(
-                        entry["resource"], entry["event"], entry["create_date"], {"of": entry["target"]}
+                        entry["resource"],
+                        entry["event"],
+                        entry["create_date"],
+                        {"of": entry["target"]},
+                        f"log {entry['id']}",
                     )
                     for entry in log
                 ]
         return tuple(sorted(found, key=lambda change: (change.at, change.record)))
 
-    def _change(self, record: str, event: str, at: dt.datetime, detail: Mapping[str, Any]) -> SystemChange:
-        return SystemChange(record, event, self._client.login, at.replace(tzinfo=dt.UTC), dict(detail))
+    def _change(
+        self, record: str, event: str, at: dt.datetime, detail: Mapping[str, Any], key: str
+    ) -> SystemChange:
+        return SystemChange(record, event, self._client.login, at.replace(tzinfo=dt.UTC), dict(detail), key)
 
     def probe(self, types: Sequence[TransactionType]) -> ProbeReport:
         """Try what must be refused, and compare what the account may do with its scope."""

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from console import dispatch
 from console.catalogue import READER, specs
-from console.models import Probe
+from console.models import Connection, Probe
 
 WAIT_SECONDS = 120
 
@@ -24,14 +24,16 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, wait: int, **__: Any) -> None:
         """Ring, wait, print."""
-        wanted = {
+        accounts = {
             (name, purpose)
             for name, spec in specs().items()
             for purpose in spec.accounts
             if purpose != READER
         }
-        if not wanted:
+        if not accounts:
             raise CommandError("No connection has a writing account; see CONNECTIONS.")
+        off = set(Connection.objects.filter(enabled=False).values_list("name", flat=True))
+        wanted = {(name, purpose) for name, purpose in accounts if name not in off}
         newest = Probe.objects.order_by("-id").values_list("pk", flat=True).first() or 0
         if not dispatch.ring("console.tasks.probe_accounts", True):
             raise CommandError("The broker does not answer, so no worker can be asked; see REDIS_URL.")
@@ -41,7 +43,10 @@ class Command(BaseCommand):
             time.sleep(0.5)
             for one in Probe.objects.filter(pk__gt=newest).select_related("connection"):
                 found[one.connection.name, one.purpose] = one
-        for name, purpose in sorted(wanted):
+        for name, purpose in sorted(accounts):
+            if (name, purpose) not in wanted:
+                self.stdout.write(f"{name:<16} {purpose:<32} switched off: not tried, and nothing is written")
+                continue
             probe = found.get((name, purpose))
             if probe is None:
                 self.stdout.write(f"{name:<16} {purpose:<32} no answer within {wait} s")
