@@ -10,6 +10,7 @@ from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import callback, probe, readback, task_check
 from console.lifecycle import commit as committing
+from console.lifecycle import reconcile as reconciling
 from console.lifecycle import refresh as refreshing
 from console.lifecycle import sweep as sweeping
 from console.lifecycle.states import fetch
@@ -79,4 +80,22 @@ def sequence() -> None:
 def probe_accounts(again: bool = False) -> None:  # noqa: FBT002 a task takes plain arguments
     """Probe every writing account whose last probe is old or not sound."""
     probe.probe_all(actor=_worker("probe_accounts"), again=again)
-    probe.ping_all(actor=_worker("probe_accounts"))
+    probe.ping_all()
+
+
+@shared_task(name="console.tasks.test_connection")
+def test_connection(name: str) -> None:
+    """Ask one connection whether it answers, and try what its accounts must be refused."""
+    probe.test(name, actor=_worker("test_connection"))
+
+
+@shared_task(name="console.tasks.ping")
+def ping() -> None:
+    """Ask every connection whether it answers."""
+    probe.ping_all()
+
+
+@shared_task(name="console.tasks.reconcile")
+def reconcile() -> None:
+    """Compare the systems' own change logs with what was countersigned."""
+    reconciling.reconcile(actor=_worker("reconcile"))
