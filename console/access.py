@@ -10,12 +10,22 @@ import enum
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from console.audit import Actor
 from console.errors import Denied, Held
-from console.models import AgentVersion, Autonomy, Connection, Grant, KillSwitch, Proposal, Scope
+from console.models import (
+    AgentVersion,
+    Autonomy,
+    Confirmation,
+    Connection,
+    Grant,
+    KillSwitch,
+    Proposal,
+    Scope,
+    State,
+)
 from console.models.loading import Fetch
 
 
@@ -92,7 +102,9 @@ def may_not_do(user: User, proposal: Proposal) -> str:
     if not roles(user) & DOES:
         return "Only supervisors and technicians do tasks."
     if proposal.agent_version.agent.owner_id == user.pk:
-        return f"You own the agent {proposal.agent_version.agent.title}; somebody else has to do it and say so."
+        return (
+            f"You own the agent {proposal.agent_version.agent.title}; somebody else has to do it and say so."
+        )
     return ""
 
 
@@ -100,6 +112,16 @@ def visible_to(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Proposal]:
     """The proposals a person may see: all, for anybody with a role; none otherwise."""
     found = Proposal.objects.select_related("agent_version__agent", "connection__system")
     return found if roles(user) & READS else found.none()
+
+
+def tasks_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Proposal]:
+    """The tasks a person may see: those that wait for somebody, and those of which somebody said something."""
+    found = Proposal.objects.select_related("agent_version__agent", "connection__system", "grant__connection")
+    if not roles(user) & (READS | DOES):
+        return found.none()
+    return found.filter(
+        Q(state=State.AWAITING_PERSON) | Exists(Confirmation.objects.filter(proposal=OuterRef("pk")))
+    )
 
 
 def own(version: AgentVersion) -> QuerySet[Proposal]:
@@ -232,6 +254,11 @@ def check_may_go_on(proposal: Proposal) -> None:
         check_open(grant)
     except Denied as off:
         raise Held(off.text, code=off.code) from None
+    check_not_narrowed(proposal, grant)
+
+
+def check_not_narrowed(proposal: Proposal, grant: Grant) -> None:
+    """Return unless its grant went back to shadow since the proposal came, by somebody or by its figures."""
     if grant.autonomy == Autonomy.SHADOW and proposal.autonomy != Autonomy.SHADOW:
         raise Held(
             f"the grant for {grant.name} is in shadow again: nothing is committed", code="grant_shadow"

@@ -6,6 +6,7 @@ from celery import shared_task
 
 from console import audit_tree
 from console.audit import WORKER, Actor
+from console.evals import live
 from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import callback, probe, readback, task_check
@@ -66,8 +67,15 @@ def judge_callback(pk: int) -> None:
 
 @shared_task(name="console.tasks.sweep")
 def sweep() -> None:
-    """Ring lost bells, expire, clear."""
+    """Ring lost bells, expire, clear, count decisions."""
     sweeping.sweep(actor=_worker("sweep"))
+    live.watch_all(actor=_worker("sweep"))
+
+
+@shared_task(name="console.tasks.watch")
+def watch(pk: int) -> None:
+    """Count what people decided on a grant, and demote it when that turned for the worse; `pk` is the grant's."""
+    live.watch(pk, actor=_worker("watch"))
 
 
 @shared_task(name="console.tasks.sequence")

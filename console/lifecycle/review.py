@@ -112,6 +112,7 @@ def reject(
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
         _decide(row, assessment, by, Answer.REJECT, reason=code, note=note, dwell_ms=dwell_ms)
+        dispatch.after_commit("console.tasks.watch", row.grant_id)
         return move(
             row,
             State.REJECTED,
@@ -208,6 +209,7 @@ def amend(
             raise Refused("these fields may not be amended", findings=faults, code="not_amendable")
         check_carried(type_, row.connection.name, parsed)
         _decide(row, assessment, by, Answer.AMEND, note=note, dwell_ms=dwell_ms)
+        dispatch.after_commit("console.tasks.watch", row.grant_id)
         revision = Revision.objects.create(
             proposal=row,
             number=row.revision + 1,

@@ -8,6 +8,7 @@ from console.models.callback import Callback, Heard, Hearing
 from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
+from console.models.figures import Decided, OverrideChart
 from console.models.listening import Listening, Sample
 from console.models.proposal import (
     FINAL,
@@ -65,6 +66,7 @@ __all__ = [
     "Claim",
     "Confirmation",
     "Connection",
+    "Decided",
     "Decision",
     "Done",
     "Grant",
@@ -79,6 +81,7 @@ __all__ = [
     "LogWatch",
     "OrphanWrite",
     "Outcome",
+    "OverrideChart",
     "Probe",
     "Proposal",
     "ReadBack",

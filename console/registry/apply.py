@@ -23,7 +23,7 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
         kind=change["kind"],
         name=change["name"],
         connection_id=change["connection"],
-        defaults={"autonomy": change["autonomy"]},
+        defaults={"autonomy": change["autonomy"], "demoted_at": None},
     )
     audit.record(
         "grant.set",

@@ -69,6 +69,22 @@ def freeze(grant: Grant, *, reason: str, by: User, actor: Actor) -> Grant:
     return grant
 
 
+def demote(grant: Grant, *, reason: str, actor: Actor) -> Grant:
+    """Back to shadow, at once: what is proposed is judged and recorded, nothing of it is committed any more."""
+    with transaction.atomic():
+        lowered = Grant.objects.filter(pk=grant.pk, demoted_at__isnull=True).exclude(autonomy=Autonomy.OFF)
+        if lowered.update(autonomy=Autonomy.SHADOW, demoted_at=Now(), changed_at=Now()):
+            audit.record(
+                "grant.demote",
+                actor=actor,
+                chain=f"grant:{grant.pk}",
+                subject=str(grant),
+                detail={"reason": reason[:500], "from": grant.autonomy},
+            )
+    grant.refresh_from_db()
+    return grant
+
+
 def unfreeze(grant: Grant, *, by: User, actor: Actor) -> Widening:
     """Ask a second person to let it go on."""
     return widenings.ask("unfreeze", {"grant": grant.pk}, text=f"Unfreeze {grant}", by=by, actor=actor)

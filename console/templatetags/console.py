@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString, mark_safe
 from lucide.templatetags.lucide import lucide
 
 from console.catalogue import read_tools, transaction_types
+from console.evals.live import override_rate
+from console.lifecycle.record import Record
 from console.models import Risk, State
 from console.web import rendering
 from integrations.contract import Kind
@@ -22,6 +24,7 @@ from integrations.contract import Kind
 register = template.Library()
 
 ICONS = {
+    "floor_task": "clipboard-check",
     "production_order_reschedule": "calendar-clock",
     "production_order_quantity": "factory",
     "production_order_release": "play",
@@ -172,3 +175,10 @@ def query(context: Mapping[str, Any], **changes: object) -> str:
 def raw(value: Any) -> SafeString:
     """A value of a record whose field is not at hand, in words."""
     return rendering.words(value, Kind.TEXT)
+
+
+@register.filter
+def interval(record: Record) -> str:
+    """Wilson's 95 % interval of a record's override rate, such as ", 2 to 20 %"; empty without decisions."""
+    rate = override_rate(record.overridden, record.decided)
+    return f" ({rate.low} to {rate.high} % with 95 % confidence)" if rate is not None else ""

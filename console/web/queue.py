@@ -20,7 +20,7 @@ from django.core import signing
 from django.db import connection
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -129,6 +129,8 @@ def page(request: HttpRequest) -> HttpResponse:
     """The queue; to htmx only its list, or 304 when nothing changed."""
     user = signed_in(request)
     if not access.roles(user) & access.READS:
+        if access.roles(user) & access.DOES:
+            return redirect("tasks")
         return render(request, "queue/no_role.html")
     chosen = read_filter(request.GET, user)
     stops = context.stops(request)
@@ -193,6 +195,7 @@ def held_by(proposal: Proposal, stops: list[KillSwitch]) -> str:
         return f"A kill switch stops it: {thrown.reason}"
     try:
         access.check_open(proposal.grant)
+        access.check_not_narrowed(proposal, proposal.grant)
     except CountersignError as held:
         return held.text
     return ""
@@ -319,7 +322,7 @@ def _held(stops: list[KillSwitch]) -> Q:
         | Q(connection__enabled=False)
         | Q(valid_until__lte=timezone.now())
     ).values("pk")
-    held = Q(grant__in=grants)
+    held = Q(grant__in=grants) | Q(grant__autonomy="shadow") & ~Q(autonomy="shadow")
     for thrown in stops:
         if thrown.scope == Scope.EVERYTHING:
             return Q()

@@ -214,7 +214,7 @@ def test_no_rate_without_n_and_no_record_without_decisions(
     review.reject(one, by=people.ben, seen=seen(one).digest, actor=named(people.ben), reason="other")
     other = waiting(promise(erp, days=28), "sales_order_promise")
     said = text_of(signed_in(people.ana).get(f"/proposals/{other.ref}/"))
-    assert "People overrode 1 of 1 decided" in said
+    assert "People overrode 1 of 1 decided (20 to 100 % with 95 % confidence)" in said
     with CaptureQueriesContext(connection) as run:
         found = record.of_version(planner.version.pk, "sales_order_promise")
     assert len(run) == 1

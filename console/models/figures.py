@@ -1,0 +1,47 @@
+"""What people made of proposals, counted as it happens: the ground of live figures."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from console.models.agent import Grant
+from console.models.proposal import Proposal
+
+
+class Decided(models.Model):
+    """One proposal that people have decided on, once: approved as it was, or overridden.
+
+    `overridden`: rejected, or amended before it was approved. Seeded tests never get one. Derived from decisions:
+    it may be emptied and counted anew.
+    """
+
+    proposal = models.OneToOneField(Proposal, on_delete=models.CASCADE, related_name="decided")
+    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, related_name="decided")
+    overridden = models.BooleanField()
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["grant", "id"], name="decided_of_grant")]
+
+    def __str__(self) -> str:
+        return f"{self.proposal_id}: {'overridden' if self.overridden else 'as proposed'}"
+
+
+class OverrideChart(models.Model):
+    """Where the override chart of one grant stands: see `evals.drift`. Begins anew when the grant is raised.
+
+    `level` is in natural log units, 0 at the start; `seen` the last `Decided` in it, `decision` the last decision
+    that was there when it was counted; `alarmed_at` when it demoted the grant.
+    """
+
+    grant = models.OneToOneField(Grant, on_delete=models.CASCADE, related_name="chart")
+    level = models.FloatField(default=0.0)
+    seen = models.BigIntegerField(default=0)
+    decision = models.BigIntegerField(default=0)
+    decided = models.PositiveIntegerField(default=0)
+    overridden = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField()
+    alarmed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.grant_id}: {self.overridden} of {self.decided}"
