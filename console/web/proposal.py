@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from console import access, audit
 from console.audit import VERBS
-from console.catalogue import transaction_types
+from console.catalogue import specs, transaction_types
 from console.errors import Missing
 from console.findings import Verdict
 from console.lifecycle import record, review
@@ -34,6 +34,7 @@ from console.models import (
     Cited,
     Claim,
     Decision,
+    Hearing,
     Proposal,
     ReadBack,
     Revision,
@@ -68,6 +69,14 @@ NEXT = {
     State.REVEALED: "This was a test of attention. It was never meant for the system and cannot reach it.",
 }
 """What happens next, in words."""
+
+ON_WORD = {
+    State.AWAITING_SYSTEM: "The system took it and will answer later. Nothing shows what becomes of it, so it ends as"
+    " that answer says.",
+    State.COMMITTED: "It ended on the system's word. Nothing shows the record, so it was not read back.",
+    State.COMMIT_FAILED: "It ended on the system's word. Nothing shows the record, so that is not proven.",
+}
+"""The same, where nothing can be read back."""
 
 
 @dataclass(frozen=True)
@@ -195,13 +204,20 @@ def status_of(request: HttpRequest, proposal: Proposal, assessment: Assessment |
     shown: dict[str, Any] = {
         "proposal": proposal,
         "held": queue.held_by(proposal, context.stops(request)),
-        "next_step": NEXT[State(proposal.state)],
+        "next_step": _next_step(proposal),
         "looking": claim.by if claim is not None and others else None,
         "every": 2 if proposal.state in MOVING else 15,
         "assessed": assessment is not None,
     }
     inner = render_to_string("proposal/state.html", shown, request)
     return {**shown, "inner": inner, "etag": hashlib.sha256(inner.encode()).hexdigest()[:20]}
+
+
+def _next_step(proposal: Proposal) -> str:
+    state = State(proposal.state)
+    found = specs().get(proposal.connection.name) if state in ON_WORD else None
+    carried = found.adapter.types.get(proposal.transaction_type) if found is not None else None
+    return (ON_WORD if carried is not None and carried.on_word else NEXT)[state]
 
 
 def story(proposal: Proposal) -> list[Entry]:
@@ -316,6 +332,7 @@ def _attempts(proposal: Proposal) -> list[Attempt]:
         .prefetch_related(
             Prefetch("notes", AttemptNote.objects.order_by("id")),
             Prefetch("read_backs", ReadBack.objects.order_by("id")),
+            Prefetch("hearings", Hearing.objects.select_related("callback").order_by("id")),
         )
     )
 

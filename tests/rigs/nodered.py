@@ -106,7 +106,7 @@ class NodeRed:
     def behave(self, mode: str = "ok", *, callback: str = "http://127.0.0.1:9/nowhere") -> None:
         """How it answers from now on, and where it calls back.
 
-        `ok`, `reject`, `twice`, `contradict`; `silent` does and says nothing, `mute` does it and says nothing, `liar`
+        `ok`, `slow`, `reject`, `twice`, `contradict`; `silent` does and says nothing, `mute` does it and says nothing, `liar`
         says done and does nothing, `early` calls back before it answers; `redirect`, `busy`, `bad_gateway`, `page`.
         """
         self._http.post("/rig/set", json={"mode": mode, "callback": callback}).raise_for_status()

@@ -38,6 +38,7 @@ async function accept (msg) {
 
 async function write (msg) {
   const { job, mode, id } = msg; const p = job.data.payload
+  if (mode === 'slow') await new Promise(resolve => setTimeout(resolve, 4000))
   const calls = {
     production_order_reschedule: ['production.write', { key: p.order, values: { planned_start: p.planned_start, planned_finish: p.planned_finish } }],
     sales_order_promise: ['sale.write', { key: p.order, values: { promised_date: p.promised_date } }],
