@@ -58,18 +58,23 @@ class Board:
     """One connection's sink: the newest of everything, until it is taken."""
 
     def __init__(self, wake: threading.Event) -> None:
-        self._heard, self._lock, self._wake = Heard(), threading.Lock(), wake
+        self._heard, self._lock, self._wake = Heard(), threading.RLock(), wake
         self.lives = 0
 
     def heard(self, sample: contract.Sample) -> None:
-        """Keep it; where only the quality is new, the value heard before stays with it."""
-        place = (sample.tool, canonical(dict(sample.arguments)))
+        """Keep it; what is heard proves life too."""
         with self._lock:
-            before = self._heard.samples.get(place)
-            if sample.value is None and before is not None:
-                sample = replace(sample, value=before.value)
-            self._heard.samples[place] = sample
+            self._heard.alive, self._heard.lost = True, None
+            self._keep(sample)
         self._wake.set()
+
+    def _keep(self, sample: contract.Sample) -> None:
+        """The newest of its place, under the lock; a new quality alone leaves the value heard before."""
+        place = (sample.tool, canonical(dict(sample.arguments)))
+        before = self._heard.samples.get(place)
+        if sample.value is None and before is not None:
+            sample = replace(sample, value=before.value)
+        self._heard.samples[place] = sample
 
     def alive(self) -> None:
         """Proof of life."""
@@ -104,11 +109,10 @@ class Board:
         """It could not be written: keep it, below what came meanwhile."""
         with self._lock:
             newer, self._heard = self._heard, taken
-        if newer.broke is not None:
-            self.lost(newer.broke)
-        for sample in newer.samples.values():
-            self.heard(sample)
-        with self._lock:
+            if newer.broke is not None:
+                self.lost(newer.broke)
+            for sample in newer.samples.values():
+                self._keep(sample)
             self._heard.refused += newer.refused
             if newer.alive:
                 self._heard.alive, self._heard.lost = True, None

@@ -97,6 +97,12 @@ def test_a_reading_has_value_times_and_proof_of_life(floor: Connection) -> None:
     assert timezone.now() - got.as_of < dt.timedelta(minutes=1)
 
 
+def test_what_is_heard_proves_life_by_itself(floor: Connection) -> None:
+    tell("the listener has only begun")
+    tell(said())
+    assert read(floor).quality is Quality.GOOD
+
+
 def test_a_value_that_does_not_change_stays_good_while_there_is_life(floor: Connection) -> None:
     tell(said(source_time=timezone.now() - dt.timedelta(days=2)), None)
     grow_old(3600)
