@@ -21,7 +21,15 @@ from pytest_django.plugin import DjangoDbBlocker
 from console.environment import ROOT
 from tests.chromium import find_chromium
 
-pytest_plugins = ["tests.cast", "tests.sandbox", "tests.tryton", "tests.rigs.nodered", "tests.rigs.standby", "tests.rigs.sao"]
+pytest_plugins = [
+    "tests.cast",
+    "tests.sandbox",
+    "tests.tryton",
+    "tests.rigs.nodered",
+    "tests.rigs.standby",
+    "tests.rigs.sao",
+    "tests.live.plugin",
+]
 
 
 @pytest.fixture(scope="session")
