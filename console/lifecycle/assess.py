@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,11 +19,11 @@ from django.db.models.functions import Now
 from console import access, checks, connections, diff, policy
 from console.audit import Actor
 from console.canonical import digest
-from console.catalogue import transaction_type
+from console.catalogue import spec, transaction_type
 from console.checks.readings import Rest, readings_are_usable
 from console.errors import Held, Missing
 from console.findings import finding_json, verdict_json
-from console.lifecycle import by_hand, limits
+from console.lifecycle import by_hand, exhibits, limits
 from console.lifecycle.frozen import (
     approved_form,
     facts_json,
@@ -36,15 +36,18 @@ from console.lifecycle.states import locked, move
 from console.models import Assessment, Autonomy, Proposal, Revision, Risk, State
 from console.models.loading import Fetch
 from console.reads import rests
+from console.registry import screens
 from integrations.contract import (
     AdapterError,
     Case,
+    Exhibit,
     Facts,
     Finding,
     InDoubt,
     Level,
     Record,
     Snapshot,
+    Stale,
     Step,
     TransactionType,
     Unavailable,
@@ -90,7 +93,7 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
         raise Missing(f"{proposal.ref} has no revision {proposal.revision}")
     try:
         access.check_may_go_on(proposal)
-        judged = look(proposal, revision)
+        judged = _rehearsed(proposal, look(proposal, revision))
     except Held as held:
         return _later(proposal, held.text)
     except (Unavailable, InDoubt) as away:
@@ -99,7 +102,8 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
             proposal, f"{proposal.connection.title} does not answer ({away.text}); it is tried again."
         )
     except AdapterError as refusal:
-        return _refuse(proposal, actor, [Finding("system.refused", Level.ERROR, refusal.text)])
+        found = [Finding("system.refused", Level.ERROR, refusal.text)]
+        return _refuse(proposal, actor, found, refusal.exhibits)
     except Exception as fault:
         log.exception("%s could not be judged", proposal.ref)
         connections.drop(proposal.connection.name)
@@ -127,6 +131,7 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
             plan = connections.writer(proposal.connection.name, type_.name).plan(
                 type_, payload, snapshot, proposal.ref
             )
+        findings = (*findings, *screens.uncertified(proposal.connection, type_.name, plan))
     facts = type_.facts(case)
     return Judged(
         type=type_,
@@ -141,6 +146,21 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
         digest=digest(approved_form(proposal, revision, type_, snapshot, expected, plan, held.version)),
         rests=rested,
     )
+
+
+def _rehearsed(proposal: Proposal, judged: Judged) -> Judged:
+    """At the last door: the same with what a dry run at the screen found. Raises AdapterError where it fails.
+
+    Other adapters are asked without a rehearsal: what they would send is in the plan, word for word.
+    """
+    if not spec(proposal.connection.name).adapter.last_door or checks.worst(judged.findings) is Level.ERROR:
+        return judged
+    writer = connections.writer(proposal.connection.name, judged.type.name)
+    try:
+        found = [finding for step in judged.plan for finding in writer.rehearse(step)]
+    except Stale as moved:
+        raise Unavailable(moved.text) from None
+    return replace(judged, findings=(*judged.findings, *found))
 
 
 def risk_of(facts: Facts, findings: tuple[Finding, ...]) -> Risk:
@@ -182,6 +202,7 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
             as_of=judged.snapshot.as_of,
             created_at=Now(),
         )
+        exhibits.keep(row, judged.snapshot.exhibits, actor=actor, assessment=assessment)
         errors = [finding for finding in judged.findings if finding.level is Level.ERROR]
         if errors:
             to, verb, reason = State.REFUSED, "proposal.refuse", errors[0].text
@@ -213,11 +234,14 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
     return row
 
 
-def _refuse(proposal: Proposal, actor: Actor, findings: list[Finding]) -> Proposal:
+def _refuse(
+    proposal: Proposal, actor: Actor, findings: list[Finding], shown: Sequence[Exhibit] = ()
+) -> Proposal:
     with transaction.atomic():
         row = locked(proposal)
         if row is None or row.state != State.RECEIVED or row.version != proposal.version:
             return row or proposal
+        exhibits.keep(row, shown, actor=actor)
         return move(
             row,
             State.REFUSED,

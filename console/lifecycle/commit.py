@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,7 +32,7 @@ from console.catalogue import spec, transaction_types
 from console.checks.readings import readings_are_usable
 from console.errors import Conflict, Held
 from console.failpoints import reach
-from console.lifecycle import by_hand, limits, readback, review
+from console.lifecycle import by_hand, exhibits, limits, readback, review
 from console.lifecycle.assess import Judged, look
 from console.lifecycle.frozen import step_json
 from console.lifecycle.states import locked, move, reload
@@ -48,10 +48,12 @@ from console.models import (
 )
 from console.models.loading import Fetch
 from console.reads import rests
+from console.registry import incidents
 from integrations.contract import (
     Accepted,
     AdapterError,
     EffectClass,
+    Exhibit,
     InDoubt,
     Level,
     NeedsPerson,
@@ -169,7 +171,7 @@ def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *
         return _refused(attempt, InDoubt(f"the adapter broke off ({type(fault).__name__})"), actor)
     if isinstance(answer, Accepted):
         return _accepted(attempt, answer, actor)
-    _answered(attempt, answer)
+    _answered(attempt, answer, actor)
     reach("S9")
     return readback.read_back(proposal, actor=actor, fence=attempt.fence)
 
@@ -260,7 +262,9 @@ def new_attempt(
     )
 
 
-def _note(attempt: Attempt, place: int, actor: Actor, about: Mapping[str, Any]) -> None:
+def _note(
+    attempt: Attempt, place: int, actor: Actor, about: Mapping[str, Any], shown: Sequence[Exhibit] = ()
+) -> None:
     """Durable when it returns: this worker still holds the fence, nothing stops it, and it is about to do this."""
     with transaction.atomic():
         access.check_may_go_on(attempt.proposal)
@@ -270,6 +274,7 @@ def _note(attempt: Attempt, place: int, actor: Actor, about: Mapping[str, Any]) 
         if held != 1:
             raise LostFence
         AttemptNote.objects.create(attempt=attempt, step=place, detail=dict(about), at=Now())
+        exhibits.keep(attempt.proposal, shown, actor=actor, attempt=attempt)
         audit.record(
             "commit.note",
             actor=actor,
@@ -287,7 +292,7 @@ def _advance(attempt: Attempt, place: int, receipt: Receipt) -> None:
     )
 
 
-def _answered(attempt: Attempt, receipt: Receipt | None) -> None:
+def _answered(attempt: Attempt, receipt: Receipt | None, actor: Actor) -> None:
     attempt.outcome = Outcome.ANSWERED
     attempt.document = receipt.document[:100] if receipt is not None else ""
     attempt.label = receipt.label[:200] if receipt is not None else ""
@@ -300,6 +305,9 @@ def _answered(attempt: Attempt, receipt: Receipt | None) -> None:
         step=max(len(attempt.steps) - 1, 0),
         answered_at=Now(),
     )
+    if receipt is not None and receipt.exhibits:
+        with transaction.atomic():
+            exhibits.keep(attempt.proposal, receipt.exhibits, actor=actor, attempt=attempt)
 
 
 def _accepted(attempt: Attempt, answer: Accepted, actor: Actor) -> Proposal:
@@ -339,6 +347,17 @@ def _refused(attempt: Attempt, refusal: AdapterError, actor: Actor) -> Proposal:
         Attempt.objects.filter(pk=attempt.pk).update(
             outcome=outcome, text=refusal.text[:500], evidence=dict(refusal.evidence), answered_at=Now()
         )
+        exhibits.keep(row, refusal.exhibits, actor=actor, attempt=attempt)
+        if alarm := str(refusal.evidence.get("alarm", "")):
+            incidents.open_incident(
+                kind="alarm",
+                title=f"{row.ref}: {alarm}",
+                dedupe=f"alarm:{row.ref}:{attempt.number}",
+                lifts="Look at the evidence of the attempt and in the system, and say what it was.",
+                connection=row.connection,
+                proposal=row,
+                actor=actor,
+            )
         if outcome == Outcome.NOT_SENT and untouched:
             return _back_to_approved(row, actor, refusal.text)
         if outcome == Outcome.IN_DOUBT:
@@ -442,7 +461,8 @@ def _not_now(row: Proposal, judged: Judged) -> str:
 def _busy(row: Proposal, judged: Judged) -> bool:
     """Whether another proposal for the same document is being committed, or nobody knows what became of it.
 
-    One claim at a time per document: two that look at once would each see the other still approved.
+    One claim at a time per document, by whichever connection into its system: two that look at once would each see
+    the other still approved.
     """
     if not row.target:
         return False
@@ -450,11 +470,11 @@ def _busy(row: Proposal, judged: Judged) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            [f"document:{row.connection_id}:{record}:{row.target}"],
+            [f"document:{row.connection.system_id}:{record}:{row.target}"],
         )
     return (
         Proposal.objects.filter(
-            connection=row.connection_id,
+            connection__system=row.connection.system_id,
             transaction_type__in=[one.name for one in transaction_types().values() if one.record == record],
             target=row.target,
             state__in=[

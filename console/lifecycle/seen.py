@@ -20,11 +20,23 @@ def through(connection_name: str, type_name: str) -> str:
 
 def look(connection_name: str, sought: Sought) -> Trace:
     """What is true of an attempt that went by this connection. Raises AdapterError; writes nothing anywhere."""
-    carried = spec(connection_name).adapter.types[sought.type.name]
-    if carried.seen_elsewhere:
+    found = spec(connection_name)
+    if found.adapter.types[sought.type.name].seen_elsewhere:
         now = connections.viewer(connection_name, sought.type.name).snapshot(sought.type, sought.payload)
         return compared(sought, now)
-    return connections.writer(connection_name, sought.type.name).find(sought)
+    trace = connections.writer(connection_name, sought.type.name).find(sought)
+    if found.adapter.last_door and found.verified_by and trace.seen is Seen.PRESENT:
+        return _seen_twice(found.verified_by, sought, trace)
+    return trace
+
+
+def _seen_twice(other: str, sought: Sought, trace: Trace) -> Trace:
+    """What a robot read on the screen counts only if another path reads the same."""
+    there = compared(sought, connections.reader(other).snapshot(sought.type, sought.payload))
+    if there.seen is Seen.PRESENT:
+        return trace
+    text = f"The screen shows it, but {other} does not: {there.text or 'it reads as before'}"
+    return Trace(Seen.UNCLEAR, record=there.record, stamps=there.stamps, text=text)
 
 
 def compared(sought: Sought, now: Snapshot) -> Trace:

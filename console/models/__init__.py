@@ -8,6 +8,7 @@ from console.models.callback import Callback, Heard, Hearing
 from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
+from console.models.exhibit import CertifiedScreen, Exhibit
 from console.models.figures import Decided, OverrideChart
 from console.models.listening import Listening, Sample
 from console.models.proposal import (
@@ -41,6 +42,8 @@ APPEND_ONLY = (
     "console_orphanwrite",
     "console_callback",
     "console_hearing",
+    "console_exhibit",
+    "console_certifiedscreen",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -61,6 +64,7 @@ __all__ = [
     "Autonomy",
     "CallWindow",
     "Callback",
+    "CertifiedScreen",
     "Checkpoint",
     "Cited",
     "Claim",
@@ -69,6 +73,7 @@ __all__ = [
     "Decided",
     "Decision",
     "Done",
+    "Exhibit",
     "Grant",
     "Heard",
     "Hearing",

@@ -13,7 +13,7 @@ from console import audit
 from console.access import Role
 from console.audit import Actor
 from console.errors import Conflict
-from console.models import Agent, Connection, Grant, KillSwitch, LimitValue
+from console.models import Agent, CertifiedScreen, Connection, Grant, KillSwitch, LimitValue
 
 
 def grant(change: Mapping[str, Any], actor: Actor) -> None:
@@ -67,6 +67,27 @@ def enable_connection(change: Mapping[str, Any], actor: Actor) -> None:
     found = Connection.objects.get(pk=change["connection"])
     Connection.objects.filter(pk=found.pk).update(enabled=True)
     audit.record("connection.enable", actor=actor, chain=f"connection:{found.name}", subject=found.name)
+
+
+def certify_screen(change: Mapping[str, Any], actor: Actor) -> None:
+    """Let a robot's script work at a screen: connection (id), transaction_type, script, fingerprint; `by` who asked."""
+    found = Connection.objects.get(pk=change["connection"])
+    screen, made = CertifiedScreen.objects.get_or_create(
+        connection=found,
+        transaction_type=change["transaction_type"],
+        script=change["script"],
+        fingerprint=change["fingerprint"],
+        defaults={"by_id": change["by"], "at": Now()},
+    )
+    if not made:
+        raise Conflict("this screen is certified already", code="already_certified")
+    audit.record(
+        "screen.certify",
+        actor=actor,
+        chain=f"connection:{found.name}",
+        subject=str(screen),
+        detail={name: change[name] for name in ("transaction_type", "script", "fingerprint")},
+    )
 
 
 def lift_kill(change: Mapping[str, Any], actor: Actor) -> None:

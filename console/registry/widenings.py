@@ -21,6 +21,7 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], Actor], None]] = {
     "unfreeze": apply.unfreeze,
     "limit": apply.limit,
     "enable_connection": apply.enable_connection,
+    "certify_screen": apply.certify_screen,
     "lift_kill": apply.lift_kill,
     "caps": apply.caps,
     "roles": apply.roles,
