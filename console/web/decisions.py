@@ -23,7 +23,7 @@ from console import access, diff
 from console.catalogue import transaction_types
 from console.errors import Conflict, Denied, Held, Refused
 from console.findings import Status
-from console.lifecycle import review
+from console.lifecycle import by_hand, review
 from console.models import Answer, Assessment, Decision, Proposal, Reason, Revision, State
 from console.web import amending, context, queue, rendering, showing
 from console.web import proposal as proposals
@@ -157,6 +157,7 @@ def _form(request: HttpRequest, found: Proposal, which: str, refused: Refused | 
     shown = {
         "proposal": found,
         "which": which,
+        "by_hand": by_hand.is_task(found),
         "assessment": assessment,
         "looked_at": request.POST.get("seen") or request.GET.get("seen") or assessment.digest,
         "opened": request.POST.get("opened") or str(int(time.time() * 1000)),

@@ -25,7 +25,7 @@ from console.audit import VERBS
 from console.catalogue import specs, transaction_types
 from console.errors import Missing
 from console.findings import Verdict
-from console.lifecycle import record, review
+from console.lifecycle import by_hand, record, review
 from console.models import (
     Assessment,
     Attempt,
@@ -186,6 +186,8 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "attempts": _attempts(proposal) if proposal.attempts_made else [],
         "story": story(proposal),
         "rationale": _rationale(revisions),
+        "by_hand": by_hand.is_task(proposal),
+        "confirmations": list(proposal.confirmations.order_by("id")),
         "may_not": may_not,
         "mine": mine,
         "may_decide": in_review and not may_not and mine is None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.access import AUDITS, CONFIGURES, CONFIRMS, DECIDES, EXPORTS, READS, STOPS
+from console.access import AUDITS, CONFIGURES, CONFIRMS, DECIDES, DOES, EXPORTS, READS, STOPS
 from console.web import (
     administration,
     agents,
@@ -19,6 +19,7 @@ from console.web import (
     queue,
     stop,
     systems,
+    tasks,
     types,
 )
 from console.web import (
@@ -65,6 +66,20 @@ ROUTES: tuple[Route, ...] = (
         post=DECIDES,
         doing="settle an outcome",
     ),
+    Route(
+        "tasks/",
+        tasks.page,
+        "tasks",
+        get=READS | DOES,
+        doing="see tasks",
+        nav=Nav("Tasks", "clipboard-check"),
+    ),
+    Route("tasks/<str:ref>/", tasks.task, "task", get=READS | DOES, doing="see tasks"),
+    Route("tasks/<str:ref>/take", tasks.take, "task-take", post=DOES, doing="take on a task"),
+    Route(
+        "tasks/<str:ref>/give-back", tasks.give_back, "task-give-back", post=DOES, doing="give a task back"
+    ),
+    Route("tasks/<str:ref>/confirm", tasks.confirm, "task-confirm", post=DOES, doing="confirm a task"),
     Route(
         "exceptions/",
         exceptions.page,

@@ -44,6 +44,7 @@ def everybody(people: People) -> dict[str, User | None]:
         "anonymous": None,
         "no role": person("nora"),
         "supervisor": people.ana,
+        "technician": person("tina", "technician"),
         "auditor": people.cleo,
         "administrator": people.dora,
     }
