@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -29,50 +28,9 @@ from integrations.odata.answers import (
 )
 from integrations.odata.host import Http
 from integrations.odata.metadata import V2, V4
+from integrations.odata.shapes import Change, Condition, Entity, Plain, Rows, Written
 
 MOST_PAGES = 100
-Plain = Mapping[str, Any]
-Condition = tuple[str, str, Any]
-"""Property, operator (eq, ne, gt, ge, lt, le), plain value."""
-
-
-@dataclass(frozen=True)
-class Entity:
-    """An entity as read: `values` plain, by name, what was expanded inside as entities; `etag` "" for none."""
-
-    set: str
-    values: Plain
-    etag: str
-    linked: Mapping[str, tuple[Entity, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What a query gave. `complete` is False when the budget of rows or pages ended before the answers did."""
-
-    entities: tuple[Entity, ...]
-    complete: bool
-
-
-@dataclass(frozen=True)
-class Written:
-    """The answer to a write: the status, the new entity and ETag where it told them, and what it said besides."""
-
-    status: int
-    entity: Entity | None
-    etag: str
-    location: str
-    evidence: Plain
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change to one entity, for a batch."""
-
-    set: str
-    key: Plain
-    values: Plain
-    etag: str
 
 
 class Service:
@@ -90,7 +48,7 @@ class Service:
         with self._lock:
             if self._model is None:
                 what = f"read {self.root}/$metadata"
-                answer = self.http.read(f"{self.root}/$metadata", what, accept="application/xml")
+                answer = self.http.read(f"{self.root}/$metadata", what, {"Accept": "application/xml"})
                 if answer.status == NOT_FOUND:
                     raise Unavailable(f"There is no service at {self.root}.")
                 if answer.is_page:
@@ -112,7 +70,7 @@ class Service:
     def one(self, set_: str, key: Plain, *, expand: Sequence[str] = ()) -> Entity | None:
         """One entity by its key, None when there is none. `expand`: navigations, nested ones as `a/b`."""
         kind = self.entity_set(set_).type
-        answer = self.http.read(self._at(set_, key) + self._query(expand=expand), f"read {set_}")
+        answer = self._read(self._at(set_, key) + self._query(expand=expand), f"read {set_}")
         if answer.status == NOT_FOUND:
             return None
         found = content(answer, f"read {set_}", writes=False)
@@ -136,7 +94,7 @@ class Service:
         target = here + self._query(where=self._filter(kind, where), expand=expand, order=order, top=most + 1)
         found: list[Entity] = []
         for _ in range(MOST_PAGES):
-            answer = self.http.read(target, f"read {set_}")
+            answer = self._read(target, f"read {set_}")
             body = content(answer, f"read {set_}", writes=False) if answer.ok else None
             listed, following = self._page(body)
             if listed is None:
@@ -146,6 +104,11 @@ class Service:
                 return Rows(tuple(found[:most]), complete=len(found) <= most)
             target = self._following(here, target, following)
         return Rows(tuple(found), complete=False)
+
+    def _read(self, target: str, what: str) -> Answer:
+        # Without this a server of a later version may answer in a form of its own.
+        most = "MaxDataServiceVersion" if self.model.version == V2 else "OData-MaxVersion"
+        return self.http.read(target, what, {"Accept": "application/json", most: f"{self.model.version}.0"})
 
     def _page(self, body: Any) -> tuple[list[Any] | None, str]:
         if self.model.version == V2:
@@ -195,50 +158,60 @@ class Service:
         part = batch.Part("POST", set_, self._headers(), body)
         return self._written(self._sent(part, request, f"create in {set_}"), set_, f"create in {set_}")
 
-    def call(self, name: str, arguments: Plain, *, request: str = "") -> Any:
-        """Call a function import, or an action that is not bound. Gives the plain answer, None for an empty one."""
-        if name in self.refused:
-            raise Unsupported(f"{name} is never called from here.")
+    def call(
+        self,
+        name: str,
+        arguments: Plain,
+        *,
+        on: tuple[str, Plain] | None = None,
+        etag: str = "",
+        request: str = "",
+    ) -> dict[str, Any]:
+        """Call a function import, an action or a function; a bound one `on` an entity, by its set and key.
+
+        Gives {"result": the plain answer or None, "status", and what the system said besides}.
+        """
         operation = self.model.operations.get(name)
-        if operation is None or operation.bound:
-            raise Unsupported(f"The service {self.root} declares no operation {name!r}.")
+        if {name, operation.name if operation else name} & self.refused:
+            raise Unsupported(f"{name} is never called from here.")
+        if operation is None or operation.bound is not (on is not None):
+            raise Unsupported(f"The service {self.root} declares no operation {name!r} to be called so.")
         if unknown := set(arguments) - set(operation.parameters):
             raise Unsupported(f"{name} takes no {', '.join(sorted(unknown))}.")
         what, version = f"call {name}", self.model.version
-        if version == V2:
-            pairs = (
+        path, sent = operation.path, b""
+        if on is not None:
+            path = f"{self._at(*on).removeprefix(f'{self.root}/')}/{path}"
+        if version == V4 and operation.method == "POST":
+            body = {n: values.wire(operation.parameters[n], v, version) for n, v in arguments.items()}
+            sent = values.dumped(body).encode()
+        else:
+            given = [
                 f"{n}={values.encoded(values.literal(operation.parameters[n], v, version))}"
                 for n, v in arguments.items()
-            )
-            part = batch.Part(operation.method, f"{name}?{'&'.join(pairs)}", self._headers(), b"")
-        elif operation.method == "GET":
-            pairs = (
-                f"{n}={values.encoded(values.literal(operation.parameters[n], v, version))}"
-                for n, v in arguments.items()
-            )
-            part = batch.Part("GET", f"{name}({','.join(pairs)})", self._headers(), b"")
+            ]
+            path += f"?{'&'.join(given)}" if version == V2 else f"({','.join(given)})"
+        writes = operation.method != "GET"
+        if writes:
+            headers = {**self._headers(), **({"If-Match": etag} if etag else {})}
+            answer = self._sent(batch.Part(operation.method, path, headers, sent), request, what)
         else:
-            sent = {n: values.wire(operation.parameters[n], v, version) for n, v in arguments.items()}
-            part = batch.Part("POST", name, self._headers(), values.dumped(sent).encode())
-        if part.method == "GET":
-            answer = self.http.read(f"{self.root}/{part.path}", what)
-        else:
-            answer = self._sent(part, request, what)
+            answer = self._read(f"{self.root}/{path}", what)
         if not answer.ok:
-            raise refusal(answer, what, writes=part.method != "GET")
-        found = content(answer, what, writes=part.method != "GET")
+            raise refusal(answer, what, writes=writes)
+        found = content(answer, what, writes=writes)
         if version == V2 and isinstance(found, Mapping):
             found = found.get("d", found)
             found = found.get(name, found) if isinstance(found, Mapping) else found
-        said = {"result": values.plain(None, found, version)}
-        return {**said, **self._evidence(answer, found)}
+        return {"result": values.plain(None, found, version), **self._evidence(answer, found)}
 
     def change_all(self, changes: Sequence[Change], *, request: str = "") -> tuple[Written, ...]:
         """Change several entities in one group: all of it, or nothing."""
         what = "change " + " and ".join(sorted({one.set for one in changes}))
         parts = [self._changing(one) for one in changes]
         kind, body = batch.compose(parts)
-        whole = batch.Part("POST", "$batch", {"Content-Type": kind, "Accept": "multipart/mixed"}, body)
+        about = {**self._headers(), "Content-Type": kind, "Accept": "multipart/mixed"}
+        whole = batch.Part("POST", "$batch", about, body)
         answer = self._sent(whole, request, what)
         if not answer.ok:
             raise refusal(answer, what, writes=True)

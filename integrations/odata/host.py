@@ -17,6 +17,7 @@ import httpx
 from integrations.contract import Account, OutOfScope, Unavailable
 from integrations.odata.answers import FORBIDDEN, UNAUTHORISED, Answer, content, refusal, unclear
 from integrations.odata.signin import Basic, ClientCredentials, guarded
+from integrations.odata.values import encoded
 
 CONNECT_SECONDS = 5
 
@@ -60,9 +61,9 @@ class Http:
         ours, theirs = urlsplit(self.base), urlsplit(url)
         return (ours.scheme, ours.hostname, _port(ours)) == (theirs.scheme, theirs.hostname, _port(theirs))
 
-    def read(self, target: str, what: str, *, accept: str = "application/json") -> Answer:
+    def read(self, target: str, what: str, headers: Mapping[str, str]) -> Answer:
         """GET a path with its query. Raises unless it is a success or 404, which the caller judges."""
-        answer = self._signed("GET", target, {"Accept": accept}, b"", what, writes=False)
+        answer = self._signed("GET", target, headers, b"", what, writes=False)
         if not answer.ok and answer.status != httpx.codes.NOT_FOUND:
             raise self._refused(answer, what, writes=False)
         return answer
@@ -93,7 +94,7 @@ class Http:
                 token = answer.headers.get("x-csrf-token", "")
                 if token.lower() == "required" or (not answer.ok and not token):
                     raise self._refused(answer, what, writes=False)
-                if not token:
+                if not token and answer.is_page:
                     content(answer, what, writes=False)
                 self._csrf[root] = token
             token = self._csrf[root]
@@ -112,7 +113,7 @@ class Http:
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, what: str, *, writes: bool
     ) -> Answer:
         signed = {"Authorization": self._who.header(), "Accept-Language": "en", **headers}
-        query = "&".join(f"{name}={value}" for name, value in self.parameters.items())
+        query = "&".join(f"{encoded(name)}={encoded(value)}" for name, value in self.parameters.items())
         joint = "&" if "?" in target else "?"
         url = f"{self.base}{target}{joint}{query}" if query else f"{self.base}{target}"
         client = self._writes if writes else self._reads

@@ -7,7 +7,7 @@ or outside of it, by namespace or by alias). Only what is declared is known: a f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -20,7 +20,7 @@ V2, V4 = 2, 4
 class Property:
     """One property, or one parameter of an operation. `type` is as written, such as `Edm.Decimal`.
 
-    `date_only`: a V2 `Edm.DateTime` that is a day (`sap:display-format="Date"`).
+    `date_only`: a V2 `Edm.DateTime` that is a day (`sap:display-format="Date"`). `enumeration`: its values are names.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Property:
     precision: int | None = None
     scale: int | None = None
     date_only: bool = False
+    enumeration: bool = False
     creatable: bool = True
     updatable: bool = True
 
@@ -66,10 +67,10 @@ class EntitySet:
 
 @dataclass(frozen=True)
 class Operation:
-    """A function import (V2), or an action or function (V4). `bound` ones are called on an entity."""
+    """A function import (V2), or an action or function (V4). `bound` ones are called on an entity, by `path`."""
 
     name: str
-    qualified: str
+    path: str
     method: str
     parameters: Mapping[str, Property]
     bound: bool = False
@@ -135,6 +136,11 @@ class _Reader:
             for schema in self.schemas
             for element in _children(schema, "Association")
         }
+        self.named = {
+            f"{schema.get('Namespace')}.{element.get('Name')}": element
+            for schema in self.schemas
+            for element in _children(schema, "TypeDefinition", "EnumType")
+        }
         self.types = {name: self._type(name, element) for name, element in self.raw.items()}
 
     def full(self, name: str) -> str:
@@ -150,6 +156,7 @@ class _Reader:
             for element in _children(schema, "Action", "Function"):
                 operation = self._operation4(schema, element)
                 operations.setdefault(operation.name, operation)
+        for schema in self.schemas:
             for container in _children(schema, "EntityContainer"):
                 owner = f"{schema.get('Namespace')}.{container.get('Name')}"
                 for element in _children(container, "EntitySet", "Singleton"):
@@ -157,7 +164,10 @@ class _Reader:
                     if kind is not None:
                         found = self._set(owner, element, kind)
                         sets[found.name] = found
-                # V4's imports name what is defined in the schema.
+                for element in _children(container, "ActionImport", "FunctionImport"):
+                    defined = self.full(element.get("Action") or element.get("Function") or "")
+                    if (meant := operations.get(defined.rpartition(".")[2])) is not None:
+                        operations[element.get("Name", "")] = replace(meant, path=element.get("Name", ""))
                 for element in _children(container, "FunctionImport") if self.version == V2 else ():
                     operation = self._operation2(element)
                     operations[operation.name] = operation
@@ -214,7 +224,8 @@ class _Reader:
         computed = self._is(element, target, "Computed")
         return Property(
             name=element.get("Name", ""),
-            type=element.get("Type", ""),
+            type=self._base(element.get("Type", "")),
+            enumeration=self._is_enumeration(element.get("Type", "")),
             nullable=element.get("Nullable", "true") != "false",
             max_length=_whole(element.get("MaxLength")),
             precision=_whole(element.get("Precision")),
@@ -225,6 +236,18 @@ class _Reader:
             and not computed
             and not self._is(element, target, "Immutable"),
         )
+
+    def _base(self, written: str) -> str:
+        """A type by its full name; one that only gives another a name, by that other."""
+        if written.startswith(("Edm.", "Collection(")):
+            return written
+        name = self.full(written)
+        found = self.named.get(name)
+        return found.get("UnderlyingType", name) if found is not None and _name(found) != "EnumType" else name
+
+    def _is_enumeration(self, written: str) -> bool:
+        found = self.named.get(self.full(written))
+        return found is not None and _name(found) == "EnumType"
 
     def _navigation(self, element: Element) -> Navigation:
         name, written = element.get("Name", ""), element.get("Type")

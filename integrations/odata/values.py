@@ -125,21 +125,28 @@ def literal(one: Property, value: Any, version: int) -> str:
     if isinstance(checked, bool):
         return "true" if checked else "false"
     text = str(checked)
+    if one.enumeration:
+        return f"{one.type}'{text}'"
     if one.type == "Edm.String":
         return "'" + text.replace("'", "''") + "'"
     if version == V4:
         return f"duration'{text}'" if one.type == "Edm.Duration" else text
-    suffixes = {"Edm.Int64": "L", "Edm.Decimal": "M", "Edm.Double": "d", "Edm.Single": "f"}
-    if one.type in suffixes:
-        return text + suffixes[one.type]
+    forms = {
+        "Edm.Int64": "{}L",
+        "Edm.Decimal": "{}M",
+        "Edm.Double": "{}d",
+        "Edm.Single": "{}f",
+        "Edm.DateTime": "datetime'{}'",
+        "Edm.DateTimeOffset": "datetimeoffset'{}'",
+        "Edm.Time": "time'{}'",
+        "Edm.Guid": "guid'{}'",
+        "Edm.Binary": "X'{}'",
+    }
     if one.type == "Edm.DateTime":
-        return f"datetime'{_written(_moment(text))}'"
-    if one.type == "Edm.DateTimeOffset":
-        return f"datetimeoffset'{text}'"
-    if one.type == "Edm.Time":
-        return f"time'{_v2_time(text)}'"
-    quoted = {"Edm.Guid": "guid", "Edm.Binary": "X"}
-    return f"{quoted[one.type]}'{text}'" if one.type in quoted else text
+        text = _written(_moment(text))
+    elif one.type == "Edm.Time":
+        text = _v2_time(text)
+    return forms.get(one.type, "{}").format(text)
 
 
 def encoded(text: str) -> str:

@@ -20,7 +20,7 @@ from integrations.contract import (
     TransactionType,
     Unavailable,
 )
-from integrations.odata.client import Entity
+from integrations.odata.shapes import Entity
 from integrations.sap import productions, purchases
 from integrations.sap.system import REFUSED, Sap
 

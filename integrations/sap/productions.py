@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.contract import InDoubt, Note, Receipt, Record, Rejected, Snapshot, Step, TransactionType
-from integrations.odata.client import Entity
+from integrations.odata.shapes import Entity
 from integrations.sap.system import (
     SOURCE,
     Sap,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrations.contract import Note, Receipt, Record, Rejected, Snapshot, Step, Unsupported
-from integrations.odata.client import Change, Entity, Written
+from integrations.odata.shapes import Change, Entity, Written
 from integrations.sap import suppliers
 from integrations.sap.purchases import (
     ITEM,

@@ -24,7 +24,7 @@ from integrations.contract import (
     Step,
     Unsupported,
 )
-from integrations.odata.client import Entity
+from integrations.odata.shapes import Entity
 from integrations.sap import suppliers
 from integrations.sap.system import (
     SOURCE,

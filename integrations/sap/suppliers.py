@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from integrations.contract import Rejected
-from integrations.odata.client import Entity
+from integrations.odata.shapes import Entity
 from integrations.sap.system import Sap, flag, money, number, plain, text
 
 MOST_RECORDS = 200

@@ -18,8 +18,9 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.contract import Account, Kind, Record, Rejected, Stale, Step, TransactionType, Unsupported
-from integrations.odata.client import Entity, Service
+from integrations.odata.client import Service
 from integrations.odata.host import Http
+from integrations.odata.shapes import Entity
 
 SOURCE = "SAP S/4HANA OData"
 

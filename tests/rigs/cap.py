@@ -110,9 +110,11 @@ class Cap:
         counted = Counter(one["what"] for one in self.effects() if one["request"] in ours)
         return max(counted.values(), default=0)
 
-    def fail(self, kind: str, *, times: int = 1, reads: bool = False, path: str = "") -> None:
-        """Fail the next so many writes (or reads), of paths with these words in them."""
-        rule = {"kind": kind, "times": times, "reads": reads, "path": path}
+    def fail(
+        self, kind: str, *, times: int = 1, reads: bool = False, path: str = "", method: str = ""
+    ) -> None:
+        """Fail the next so many writes (or reads), of paths with these words in them, by this method."""
+        rule = {"kind": kind, "times": times, "reads": reads, "path": path, "method": method}
         httpx.post(f"{self.url}/control/fail", json=rule, trust_env=False).raise_for_status()
 
     def heal(self) -> None:

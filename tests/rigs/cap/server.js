@@ -34,7 +34,7 @@ function gate(req, res, next) {
 // {kind, times, reads}: the next so many writes, or with `reads` any calls, go wrong
 function fault(req, res, next) {
   const reading = ['GET', 'HEAD'].includes(req.method)
-  const one = faults.find(f => f.times > 0 && Boolean(f.reads) === reading && (!f.path || req.originalUrl.includes(f.path)))
+  const one = faults.find(f => f.times > 0 && Boolean(f.reads) === reading && (!f.path || req.originalUrl.includes(f.path)) && (!f.method || f.method === req.method))
   if (!one) return next()
   one.times -= 1
   req.call.fault = one.kind
@@ -44,9 +44,15 @@ function fault(req, res, next) {
   if (one.kind === 'redirect') return res.redirect(302, 'https://idp.example.invalid/saml2')
   if (one.kind === 'csrf') { tokens.clear(); return next() }
   if (one.kind === '401') return res.status(401).end()
+  if (one.kind === '405') return res.status(405).json({ error: { code: '405', message: { lang: 'en', value: 'Method not allowed' } } })
+  if (one.kind === 'xml') return res.status(400).type('application/xml').send('<?xml version="1.0"?><error xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><code>CO/469</code><message xml:lang="en">Order is locked by SMITH</message><innererror><transactionid>5F2A</transactionid></innererror></error>')
   if (one.kind === 'drop-before') return req.socket.destroy()
   if (one.kind === 'drop-after') { res.end = function () { req.socket.destroy(); return this } }
-  if (one.kind === 'cut') { res.end = function () { req.socket.end('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"d":'); return this } }
+  if (one.kind === 'cut') {
+    res.writeHead = () => res
+    res.write = () => true
+    res.end = function () { req.socket.end('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{"d":'); return this }
+  }
   next()
 }
 
@@ -55,7 +61,8 @@ cds.on('bootstrap', app => {
   app.get('/control/effects', (_, res) => res.json(effects))
   app.post('/control/fail', require('express').json(), (req, res) => { faults.push({ times: 1, ...req.body }); res.json({}) })
   app.post('/control/heal', (_, res) => { faults = []; res.json({}) })
-  app.use((req, res, next) => {
+  // What the V2 adapter asks of the V4 service behind it comes in here too, under /odata: not a call of a client's.
+  app.use(['/sap', '/rig'], (req, res, next) => {
     req.call = { method: req.method, path: decodeURIComponent(req.originalUrl), headers: { ...req.headers, authorization: undefined, cookie: undefined } }
     calls.push(req.call)
     res.on('close', () => { req.call.status = res.writableEnded && !res.destroyed && res.statusCode })
