@@ -19,12 +19,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for proce
 OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "COUNTERSIGN_MODE", "TRYTON_URL", "SECRET_KEY")
 
 
-def manage(*arguments: str, var: Path) -> subprocess.Popen[str]:
+def manage(*arguments: str, var: Path, **more: str) -> subprocess.Popen[str]:
     env = {name: value for name, value in os.environ.items() if name not in OURS}
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
-        env={**env, "COUNTERSIGN_VAR": str(var)},
+        env={**env, "COUNTERSIGN_VAR": str(var), **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -38,6 +38,23 @@ def status_of(url: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_a_connection_that_can_only_be_listened_to_is_listened_to(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    reports = {"adapter": "integrations.b2mml.adapter", "isa95_level": 3, "reader": {}}
+    reports["options"] = {"folder": str(tmp_path / "reports")}
+    demo = manage(
+        "demo",
+        *("--no-erp", "--port", "0", "--once"),
+        var=tmp_path / "var",
+        CONNECTIONS=json.dumps({"reports": reports}),
+    )
+    output, _ = demo.communicate(timeout=120)
+    assert demo.returncode == 0, output
+    assert "listening on reports" in output
+    assert (tmp_path / "var" / "log" / "listen.log").exists()
+    wait_until(lambda: not alive(str(tmp_path)))
 
 
 def test_one_command_starts_it_a_second_is_refused_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:

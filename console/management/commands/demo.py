@@ -1,7 +1,8 @@
 """`manage.py demo`: database, broker, web, worker, beat and a real ERP on this machine, until Ctrl-C.
 
 A second start is refused while one runs, and keeps the data of the one before. DATABASE_URL, REDIS_URL and
-TRYTON_URL name servers to use instead of own ones. What runs where is written to `var/runtime.json`
+TRYTON_URL name servers to use instead of own ones; CONNECTIONS names further systems, and where one can only be
+subscribed to, `listen` runs too. What runs where is written to `var/runtime.json`
 (private), so that other `manage.py` commands find it; logs are in `var/log`.
 """
 
@@ -22,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management import get_commands
 from django.core.management.base import BaseCommand, CommandError
 
@@ -29,6 +31,7 @@ from console.environment import LOCK_FILE, ROOT, RUNTIME_FILE, VAR
 from console.management.stack.broker import Broker, BrokerError, free_port
 from console.management.stack.postgres import FAST, Postgres, PostgresError, die_with_parent
 from console.management.stack.supervise import Child, Supervisor
+from console.reads.listen import listeners
 
 HOST = "127.0.0.1"
 WEB_THREADS = 64
@@ -173,6 +176,10 @@ class Demo:
             "REDIS_URL",
         )
         self.runtime = {name: self.env[name] for name in names}
+        # In the file, so that the ERP can join them: a variable would hide it from the others.
+        self.runtime["CONNECTIONS"] = dict(settings.CONNECTIONS)
+        for name in ("CONNECTIONS", "CONNECTIONS_FILE"):
+            self.env.pop(name, None)
         self._write_runtime()
         self._manage("migrate", "--verbosity", "0")
         self.say("tables are up to date")
@@ -224,6 +231,10 @@ class Demo:
             "worker", [*celery, "worker", "-l", "INFO", "--without-gossip", "--without-mingle"], env, grace=20
         )
         self.supervisor.run("beat", [*celery, "beat", "-l", "INFO"], env)
+        if names := listeners():
+            command = [sys.executable, str(ROOT / "manage.py"), "listen"]
+            self.supervisor.run("listen", command, env, essential=False)
+            self.say(f"listening on {', '.join(names)}")
         self._wait_for_web(url)
 
     def _wait_for_web(self, url: str) -> None:
@@ -324,7 +335,9 @@ class Demo:
             self.say(f"ERP: {phase} ({progress.get('done', 0)}/{progress.get('total', 0)})")
         if progress.get("core_ready") and not progress.get("error") and not self.erp_is_connected:
             self.say(f"ERP: connecting {progress.get('url', '')}")
+            known = self.runtime["CONNECTIONS"]
             self.runtime |= _tryton_connection(progress)
+            self.runtime["CONNECTIONS"] = known | self.runtime["CONNECTIONS"]
             self._connect_erp()
         gave_up = self.erp is not None and self.erp.finished
         self.erp_is_over = gave_up or (self.erp_is_connected and bool(progress.get("ready")))
