@@ -81,7 +81,24 @@ def specs() -> dict[str, Spec]:
             accounts=accounts,
             verified_by=str(entry.get("verified_by") or ""),
         )
+    for one in found.values():
+        if why := closed_door(found, one):
+            raise ImproperlyConfigured(f"CONNECTIONS[{one.name!r}]: {why}")
     return _with_crossings(found)
+
+
+def closed_door(found: Mapping[str, Spec], one: Spec) -> str:
+    """Why a robot at screens may not be used here: another connection to the same system carries its type. Or ""."""
+    if not one.adapter.last_door:
+        return ""
+    for other in found.values():
+        both = (set(one.accounts) & set(other.accounts)) - {READER}
+        if both and other.name != one.name and other.system == one.system and not other.adapter.last_door:
+            return (
+                f"it is the last door, a robot at screens, and connection {other.name!r} has an account for "
+                f"{', '.join(sorted(both))} in the same system; take the robot's account away"
+            )
+    return ""
 
 
 def _with_crossings(found: dict[str, Spec]) -> dict[str, Spec]:

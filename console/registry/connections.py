@@ -7,7 +7,8 @@ from django.db import transaction
 
 from console import access, audit
 from console.audit import Actor
-from console.catalogue import specs
+from console.catalogue import closed_door, specs
+from console.errors import Refused
 from console.models import Connection, System, Widening
 from console.registry import widenings
 
@@ -72,7 +73,10 @@ def disable(connection: Connection, *, reason: str, by: User, actor: Actor) -> C
 
 
 def enable(connection: Connection, *, by: User, actor: Actor) -> Widening:
-    """Ask a second person to switch it on."""
+    """Ask a second person to switch it on. Refused for a robot where another connection carries its type."""
+    found = specs().get(connection.name)
+    if found is not None and (why := closed_door(specs(), found)):
+        raise Refused(f"{connection.title}: {why}", code="last_door")
     return widenings.ask(
         "enable_connection",
         {"connection": connection.pk},

@@ -41,7 +41,7 @@ from console.models import (
     Risk,
     State,
 )
-from console.web import context, queue, rendering, showing
+from console.web import context, exhibits, queue, rendering, showing
 from console.web.guards import actor, signed_in
 from integrations.contract import Quality, TransactionType
 
@@ -184,6 +184,8 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
             one["again"] or one["check"] or one["taken"].quality != Quality.GOOD for one in readings
         ),
         "attempts": _attempts(proposal) if proposal.attempts_made else [],
+        "screens": exhibits.of(proposal) if last_door(proposal) else [],
+        "last_door": last_door(proposal),
         "story": story(proposal),
         "rationale": _rationale(revisions),
         "by_hand": by_hand.is_task(proposal),
@@ -220,6 +222,12 @@ def _next_step(proposal: Proposal) -> str:
     found = specs().get(proposal.connection.name) if state in ON_WORD else None
     carried = found.adapter.types.get(proposal.transaction_type) if found is not None else None
     return (ON_WORD if carried is not None and carried.on_word else NEXT)[state]
+
+
+def last_door(proposal: Proposal) -> bool:
+    """Whether a robot at screens writes it."""
+    found = specs().get(proposal.connection.name)
+    return found is not None and found.adapter.last_door
 
 
 def story(proposal: Proposal) -> list[Entry]:

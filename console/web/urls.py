@@ -14,6 +14,7 @@ from console.web import (
     audit,
     decisions,
     exceptions,
+    exhibits,
     home,
     proposal,
     queue,
@@ -30,6 +31,9 @@ from console.web.guards import EVERYBODY, SIGNED_IN, Nav, Route
 ROUTES: tuple[Route, ...] = (
     Route("", queue.page, "queue", get=SIGNED_IN, nav=Nav("Queue", "inbox")),
     Route("proposals/<str:ref>/", proposal.page, "proposal", get=READS, doing="see proposals"),
+    Route(
+        "proposals/<str:ref>/evidence/<int:pk>", exhibits.content, "exhibit", get=READS, doing="see proposals"
+    ),
     Route("proposals/<str:ref>/status", proposal.status, "proposal-status", get=READS, doing="see proposals"),
     Route(
         "proposals/<str:ref>/approve",
