@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from playwright.sync_api import Error as BrowserError
 
 from integrations.contract import (
@@ -78,9 +79,13 @@ class RobotReader:
             return script.snapshot(sitting, self._options, self._account, payload)
 
     def ping(self) -> None:
-        """Return if the web client lets this account in."""
-        with self._sitting() as sitting:
-            self._open(sitting, "")
+        """Return if the web client is served. Asked every minute, so without a browser and without signing in."""
+        try:
+            answer = httpx.get(str(self._options["url"]), timeout=5, trust_env=False, follow_redirects=False)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"The web client does not answer ({type(error).__name__}).") from None
+        if answer.status_code != httpx.codes.OK or "<title>Tryton</title>" not in answer.text:
+            raise Unavailable("What answers there is not Tryton's web client.")
 
     def describe(self) -> Mapping[str, Any]:
         """What the screen says of itself."""

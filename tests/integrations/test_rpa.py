@@ -29,6 +29,7 @@ from integrations.contract import (
     Exhibit,
     InDoubt,
     Level,
+    OutOfScope,
     Rejected,
     Seen,
     Snapshot,
@@ -173,11 +174,11 @@ ADAPTER_CLAIMS = (
     conformance.a_reader_has_nothing_to_write_with,
     conformance.a_tool_that_is_not_carried_is_unsupported,
     conformance.it_says_who_it_is,
-    conformance.a_wrong_secret_is_out_of_scope_and_not_repeated,
     conformance.nothing_listening_is_unavailable_for_a_reader,
     conformance.nothing_that_is_printed_shows_a_secret,
 )
-"""All but those about read tools, of which the robot has none, and closing, as it keeps nothing open."""
+"""All but those about read tools, of which the robot has none, closing, as it keeps nothing open, and signing in for a
+ping, which it does not; a wrong secret is tried below."""
 
 LEFT_OUT = {
     "its_rules_can_judge_the_snapshot",  # below, together with what the screen shows
@@ -421,6 +422,15 @@ def test_no_evidence_shows_a_secret_or_what_is_masked(web_tryton: WebTryton) -> 
     cost = web_tryton.find("production", ("id", "=", int(one.wanted["order"])), fields=("cost",))["cost"]
     assert str(cost.normalize()) not in told
     assert web_tryton.accounts["reader"].secret not in told
+
+
+def test_a_wrong_secret_is_out_of_scope_and_not_told(web_tryton: WebTryton) -> None:
+    parsed = TYPE.payload.model_validate_json(json.dumps(payload(web_tryton)))
+    wrong = Account(web_tryton.accounts["reader"].login, "a-wrong-secret")
+    with pytest.raises(OutOfScope) as refusal:
+        apart(ADAPTER.reader(web_tryton.options, wrong).snapshot, TYPE, parsed)
+    told = "".join(e.content.decode() for e in refusal.value.exhibits if e.media_type == "text/yaml")
+    assert "a-wrong-secret" not in refusal.value.text + told
 
 
 def test_it_has_no_log_of_its_writes_and_says_so(web_tryton: WebTryton) -> None:

@@ -83,6 +83,8 @@ class OlderStack(Stack):
             child = self._spawn(command, stdout=log)
             if child.wait(BUILD_SECONDS):
                 raise RuntimeError(f"seeding failed; see {self.home / 'seed.log'}")
+        # It has ended, as it should; a server that ends is looked for among those that are left.
+        self._children.remove(child)
 
 
 def _cluster(folder: Path) -> Postgres:
