@@ -48,7 +48,7 @@ NOT_AUTHORISED = {"Bad user name or password", "Not authorized"}
 SILENT_BEATS = 3
 
 
-class Ear(mqtt.Client):
+class Mute(mqtt.Client):
     """An MQTT client that cannot publish, not even a last will. It may only subscribe."""
 
     def publish(self, *_: Any, **__: Any) -> NoReturn:
@@ -148,9 +148,9 @@ class Floor:
             for kind in KINDS
         ]
 
-    def _client(self, answers: _Answers) -> Ear:
+    def _client(self, answers: _Answers) -> Mute:
         # A name of its own each time: two clients of one name throw each other out.
-        client = Ear(
+        client = Mute(
             CallbackAPIVersion.VERSION2,
             client_id=f"countersign-{secrets.token_hex(6)}",
             clean_session=True,
@@ -169,7 +169,7 @@ class Floor:
         client.on_subscribe = answers.granted
         return client
 
-    def _connect(self, client: Ear, answers: _Answers) -> None:
+    def _connect(self, client: Mute, answers: _Answers) -> None:
         try:
             client.connect(
                 str(self._options["host"]),
@@ -184,7 +184,7 @@ class Floor:
                 raise Unavailable(f"{self._where} does not answer")
             self._turn(client, answers)
 
-    def _turn(self, client: Ear, answers: _Answers) -> None:
+    def _turn(self, client: Mute, answers: _Answers) -> None:
         """One turn of the client's own loop. Raises when the session is over."""
         code = client.loop(0.2)
         if answers.refusal:

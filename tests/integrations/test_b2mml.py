@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import inspect
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from integrations import connect
 from integrations.b2mml.adapter import ADAPTER, Floor
 from integrations.b2mml.messages import HEARD, MOST_BYTES, NAMESPACE, NOUNS, VERBS, Refused, message
 from integrations.contract import Account, Sample, Unavailable
 from integrations.scan import read_tools
+from tests.integrations.conformance import named
+from tests.integrations.listening import LISTENER_CLAIMS, Ear, Heard, listening, until
 
-WAIT_SECONDS = 20
 CREATED = "2026-11-22T10:00:00Z"
 
 JOB = """<JobResponse><ID>JR1</ID><StartTime>2026-11-22T06:00:00Z</StartTime><WorkType>Production</WorkType>
@@ -144,58 +141,42 @@ def test_products_in_two_units_give_no_count() -> None:
 # The folder
 
 
-class Heard:
-    def __init__(self) -> None:
-        self.samples: list[Sample] = []
-        self.faults: list[str] = []
-        self.looks = 0
-
-    def heard(self, sample: Sample) -> None:
-        self.samples.append(sample)
-
-    def alive(self) -> None:
-        self.looks += 1
-
-    def lost(self, why: str) -> None:
-        self.faults.append(why)
-
-    def refused(self, why: str) -> None:
-        self.faults.append(why)
+def heard_from(folder: Path) -> AbstractContextManager[Ear]:
+    return listening(ADAPTER, {"folder": str(folder), "beat": 0.02}, Account("", ""))
 
 
-def until(holds: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-    return found
+@pytest.mark.parametrize("claim", LISTENER_CLAIMS, ids=named)
+def test_it_keeps_the_listeners_contract(claim: Callable[[Heard], None], tmp_path: Path) -> None:
+    ours: set[str] = set()
+
+    def says(order: str) -> None:
+        ours.add("told.xml")
+        (tmp_path / "told.xml").write_bytes(xml(body=WORK.replace(">17<", f">{order}<")))
+
+    claim(
+        Heard(
+            adapter=ADAPTER,
+            path="integrations.b2mml.adapter",
+            options={"folder": str(tmp_path), "beat": 0.02},
+            account=Account("", ""),
+            says=says,
+            nowhere={"folder": str(tmp_path / "gone")},
+            did=lambda: [path.name for path in tmp_path.iterdir() if path.name not in ours],
+        )
+    )
 
 
-@contextmanager
-def listening(folder: Path) -> Iterator[Heard]:
-    heard, stop = Heard(), threading.Event()
-    floor = Floor({"folder": str(folder), "beat": 0.02}, Account("", ""))
-    thread = threading.Thread(target=floor.run, args=(heard, stop))
-    thread.start()
-    try:
-        yield heard
-    finally:
-        stop.set()
-        thread.join(WAIT_SECONDS)
-        assert not thread.is_alive()
-
-
-def looks(heard: Heard, more: int = 5) -> None:
+def looks(heard: Ear, more: int = 5) -> None:
     """Several looks later."""
-    wanted = heard.looks + more
-    until(lambda: heard.looks >= wanted, "it looks no longer")
+    wanted = heard.lives + more
+    until(lambda: heard.lives >= wanted, "it looks no longer")
 
 
 def test_a_file_is_heard_once_and_left_where_it_lies(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_bytes(xml())
     before = path.stat()
-    with listening(tmp_path) as heard:
+    with heard_from(tmp_path) as heard:
         until(lambda: heard.samples, "the file was never read")
         looks(heard)
     assert len(heard.samples) == 1
@@ -206,7 +187,7 @@ def test_a_file_is_heard_once_and_left_where_it_lies(tmp_path: Path) -> None:
 
 def test_a_file_that_is_still_being_written_counts_when_it_is_whole(tmp_path: Path) -> None:
     whole = xml()
-    with listening(tmp_path) as heard, (tmp_path / "slow.xml").open("wb", buffering=0) as file:
+    with heard_from(tmp_path) as heard, (tmp_path / "slow.xml").open("wb", buffering=0) as file:
         file.write(whole[:300])
         looks(heard)
         assert heard.samples == []
@@ -218,7 +199,7 @@ def test_a_file_that_is_still_being_written_counts_when_it_is_whole(tmp_path: Pa
 def test_a_refused_file_stays_and_is_named_once(tmp_path: Path) -> None:
     (tmp_path / "bad.xml").write_bytes(xml("Process"))
     (tmp_path / "good.xml").write_bytes(xml())
-    with listening(tmp_path) as heard:
+    with heard_from(tmp_path) as heard:
         until(lambda: heard.samples and heard.faults, "the files were never read")
         looks(heard)
     assert len(heard.faults) == 1
@@ -228,7 +209,7 @@ def test_a_refused_file_stays_and_is_named_once(tmp_path: Path) -> None:
 
 def test_a_mended_file_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_bytes(xml("Process"))
-    with listening(tmp_path) as heard:
+    with heard_from(tmp_path) as heard:
         until(lambda: heard.faults, "the file was never read")
         (tmp_path / "a.xml").write_bytes(xml())
         until(lambda: heard.samples, "the mended file was never read")
@@ -236,7 +217,7 @@ def test_a_mended_file_is_read_again(tmp_path: Path) -> None:
 
 def test_a_report_that_comes_late_does_not_undo_a_newer_one(tmp_path: Path) -> None:
     (tmp_path / "new.xml").write_bytes(xml(created="2026-11-22T12:00:00Z"))
-    with listening(tmp_path) as heard:
+    with heard_from(tmp_path) as heard:
         until(lambda: heard.samples, "the file was never read")
         (tmp_path / "old.xml").write_bytes(xml(created="2026-11-22T11:00:00Z"))
         looks(heard)
@@ -247,7 +228,7 @@ def test_links_and_old_files_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "link.xml").symlink_to("/etc/passwd")
     (tmp_path / "old.xml").write_bytes(xml())
     os.utime(tmp_path / "old.xml", (0, 0))
-    with listening(tmp_path) as heard:
+    with heard_from(tmp_path) as heard:
         looks(heard)
     assert (heard.samples, heard.faults) == ([], [])
 
@@ -257,12 +238,8 @@ def test_a_folder_that_goes_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="is not there"):
         floor.ping()
     with pytest.raises(Unavailable):
-        floor.run(Heard(), threading.Event())
+        floor.run(Ear(), threading.Event())
 
 
-def test_the_reader_has_no_method_that_writes() -> None:
-    public = {name for name, _ in inspect.getmembers(Floor, inspect.isfunction) if not name.startswith("_")}
-    assert public == {"run", "ping", "describe", "read", "snapshot", "close"}
-    assert ADAPTER.writer is None
+def test_the_console_says_that_it_is_not_verified() -> None:
     assert ADAPTER.verified == ""
-    assert connect.adapter("integrations.b2mml.adapter") is ADAPTER

@@ -3,83 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import pytest
 from asyncua import Client, ua
 
-from integrations import connect
-from integrations.contract import Account, AdapterError, OutOfScope, Quality, Sample, Unavailable, Unsupported
+from integrations.contract import Account, OutOfScope, Quality, Unavailable
 from integrations.opcua.adapter import ADAPTER, Floor
 from integrations.opcua.guard import SERVICES, Guard, guarded
-from integrations.scan import read_tools, transaction_types
-from tests.integrations.conformance import a_port_where_nothing_listens
+from integrations.scan import read_tools
+from tests.integrations.conformance import a_port_where_nothing_listens, named
+from tests.integrations.listening import LISTENER_CLAIMS, Ear, Heard, listening, until
 from tests.rigs.mes_opcua import LOGIN, SECRET, Mes, mes
 
-WAIT_SECONDS = 20
 READER = Account(LOGIN, SECRET)
 RUNNING, HELD, ENDED = [[3, "Running"]], [[4, "Interrupted"], [1, "Held"]], [[5, "Ended"], [1, "Completed"]]
 
 
-class Ear:
-    """A sink that keeps everything, and the fault that ended the session, if one did."""
-
-    def __init__(self) -> None:
-        self.samples: list[Sample] = []
-        self.faults: list[str] = []
-        self.lives = 0
-        self.end: AdapterError | None = None
-
-    def heard(self, sample: Sample) -> None:
-        self.samples.append(sample)
-
-    def alive(self) -> None:
-        self.lives += 1
-
-    def lost(self, why: str) -> None:
-        self.faults.append(why)
-
-    def refused(self, why: str) -> None:
-        self.faults.append(why)
-
-    def last(self, order: str) -> Sample | None:
-        return next((one for one in reversed(self.samples) if one.arguments == {"order": order}), None)
-
-
-def until(holds: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-    return found
-
-
-@contextmanager
-def listening(server: Mes, **options: Any) -> Iterator[Ear]:
-    ear, stop = Ear(), threading.Event()
-
-    def run() -> None:
-        try:
-            Floor({**server.options, **options}, READER).run(ear, stop)
-        except AdapterError as fault:
-            ear.end = fault
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield ear
-    finally:
-        stop.set()
-        thread.join(WAIT_SECONDS)
-        assert not thread.is_alive()
+def heard_from(server: Mes) -> AbstractContextManager[Ear]:
+    return listening(ADAPTER, server.options, READER)
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +42,32 @@ def asked_server() -> Iterator[Mes]:
         yield one
 
 
+@pytest.mark.parametrize("claim", LISTENER_CLAIMS, ids=named)
+def test_it_keeps_the_listeners_contract(claim: Callable[[Heard], None], server: Mes) -> None:
+    server.tell()
+    nowhere = {**server.options, "url": f"opc.tcp://127.0.0.1:{a_port_where_nothing_listens()}/"}
+    claim(
+        Heard(
+            adapter=ADAPTER,
+            path="integrations.opcua.adapter",
+            options=server.options,
+            account=READER,
+            says=lambda order: server.tell(jobs={order: RUNNING}, responses=[response(order)]),
+            nowhere=nowhere,
+            did=server.was_asked_to,
+            wrong=Account(LOGIN, "a wrong secret"),
+        )
+    )
+
+
 def response(order: str = "17", **fields: Any) -> dict[str, Any]:
     return {"order": order, "made": "12.500", **fields}
 
 
 def test_a_running_job_is_heard_with_its_count_and_times(server: Mes) -> None:
     server.tell(jobs={"17": RUNNING}, responses=[response()], age=30)
-    with listening(server) as ear:
-        got = until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        got = until(lambda: ear.of("17"), "the job was never heard")
         until(lambda: ear.lives, "there was never a sign of life")
     assert got.quality is Quality.GOOD
     assert got.value == {
@@ -123,8 +88,8 @@ def test_a_running_job_is_heard_with_its_count_and_times(server: Mes) -> None:
 
 def test_a_change_is_heard_with_its_substate(server: Mes) -> None:
     server.tell(jobs={"17": RUNNING})
-    with listening(server) as ear:
-        until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        until(lambda: ear.of("17"), "the job was never heard")
         server.tell(jobs={"17": HELD})
         got = until(
             lambda: next((s for s in ear.samples if s.value and s.value["state"] == "interrupted"), None),
@@ -138,8 +103,8 @@ def test_a_change_is_heard_with_its_substate(server: Mes) -> None:
 )
 def test_a_status_that_is_not_plainly_good_never_passes(server: Mes, status: str) -> None:
     server.tell(jobs={"17": RUNNING})
-    with listening(server) as ear:
-        until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        until(lambda: ear.of("17"), "the job was never heard")
         server.tell(jobs={"17": RUNNING}, status=status, age=600)
         got = until(
             lambda: next((s for s in ear.samples if s.quality is not Quality.GOOD), None), "it stayed good"
@@ -150,42 +115,42 @@ def test_a_status_that_is_not_plainly_good_never_passes(server: Mes, status: str
 
 def test_a_job_that_its_list_and_its_response_tell_differently_is_uncertain(server: Mes) -> None:
     server.tell(jobs={"17": RUNNING}, responses=[response(number=5)])
-    with listening(server) as ear:
-        got = until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        got = until(lambda: ear.of("17"), "the job was never heard")
     assert got.quality is Quality.UNCERTAIN
     assert got.remark == "the MES contradicts itself: this job is ended and running"
 
 
 def test_a_job_that_is_listed_no_longer_is_uncertain(server: Mes) -> None:
     server.tell(jobs={"17": RUNNING, "18": RUNNING})
-    with listening(server) as ear:
-        until(lambda: ear.last("18"), "the job was never heard")
+    with heard_from(server) as ear:
+        until(lambda: ear.of("18"), "the job was never heard")
         server.tell(jobs={"17": RUNNING})
         got = until(
-            lambda: (one := ear.last("18")) and one.quality is not Quality.GOOD and one, "it was never missed"
+            lambda: (one := ear.of("18")) and one.quality is not Quality.GOOD and one, "it was never missed"
         )
     assert got.remark == "the MES lists this job no longer"
-    assert ear.last("17").quality is Quality.GOOD  # type: ignore[union-attr]
+    assert ear.of("17").quality is Quality.GOOD  # type: ignore[union-attr]
 
 
 def test_an_ended_job_is_told_by_its_response_alone(server: Mes) -> None:
     server.tell(jobs={}, responses=[response(number=5)])
-    with listening(server) as ear:
-        got = until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        got = until(lambda: ear.of("17"), "the job was never heard")
     assert (got.value["state"], got.quality) == ("ended", Quality.GOOD)
 
 
 def test_several_responses_of_one_job_give_no_count(server: Mes) -> None:
     server.tell(jobs={"17": RUNNING}, responses=[response(), response(ident="JR2", made="40")])
-    with listening(server) as ear:
-        got = until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        got = until(lambda: ear.of("17"), "the job was never heard")
     assert got.value["good_count"] is None
 
 
 def test_what_is_no_structure_of_the_standard_is_refused_and_spoils_the_list(server: Mes) -> None:
     server.tell(jobs={"17": RUNNING})
-    with listening(server) as ear:
-        until(lambda: ear.last("17"), "the job was never heard")
+    with heard_from(server) as ear:
+        until(lambda: ear.of("17"), "the job was never heard")
         server.tell(jobs={"17": RUNNING}, strange=True)
         until(lambda: ear.faults, "nothing was refused")
         got = until(
@@ -197,15 +162,15 @@ def test_what_is_no_structure_of_the_standard_is_refused_and_spoils_the_list(ser
 
 def test_a_job_id_that_no_order_can_have_is_refused_by_name(server: Mes) -> None:
     server.tell(jobs={"<script>": RUNNING, "17": RUNNING})
-    with listening(server) as ear:
-        until(lambda: ear.faults and ear.last("17"), "nothing was refused")
+    with heard_from(server) as ear:
+        until(lambda: ear.faults and ear.of("17"), "nothing was refused")
     assert "'<script>'" in ear.faults[0]
-    assert ear.last("<script>") is None
+    assert ear.of("<script>") is None
 
 
 def test_responses_are_asked_for_where_there_is_no_list_of_them(asked_server: Mes) -> None:
     asked_server.tell(jobs={"17": RUNNING}, responses=[response(made="7")])
-    with listening(asked_server) as ear:
+    with heard_from(asked_server) as ear:
         got = until(
             lambda: next((s for s in ear.samples if s.value and s.value["good_count"]), None),
             "nobody asked for the count",
@@ -218,7 +183,7 @@ def test_responses_are_asked_for_where_there_is_no_list_of_them(asked_server: Me
 def test_a_server_that_dies_ends_the_session_with_a_reason() -> None:
     with mes(a_port_where_nothing_listens()) as mortal:
         mortal.tell(jobs={"17": RUNNING})
-        with listening(mortal) as ear:
+        with heard_from(mortal) as ear:
             until(lambda: ear.lives, "there was never a sign of life")
             mortal.kill()
             until(lambda: ear.end, "the session outlived its server")
@@ -226,18 +191,6 @@ def test_a_server_that_dies_ends_the_session_with_a_reason() -> None:
     assert isinstance(ear.end, Unavailable)
     assert ear.lives == lives
     assert SECRET not in str(ear.end)
-
-
-def test_an_address_where_nothing_listens_is_unavailable(server: Mes) -> None:
-    url = f"opc.tcp://127.0.0.1:{a_port_where_nothing_listens()}/"
-    with pytest.raises(Unavailable, match="does not answer"):
-        Floor({**server.options, "url": url}, READER).ping()
-
-
-def test_a_wrong_password_is_out_of_scope_and_shown_nowhere(server: Mes) -> None:
-    with pytest.raises(OutOfScope, match="refuses the account") as caught:
-        Floor(server.options, Account(LOGIN, "a wrong secret")).ping()
-    assert "a wrong secret" not in repr(caught.value)
 
 
 def test_security_must_be_said(server: Mes) -> None:
@@ -253,21 +206,6 @@ def test_a_server_describes_itself(server: Mes) -> None:
 
 
 # What it may not do
-
-
-def test_the_reader_has_no_method_that_writes() -> None:
-    public = {name for name, _ in inspect.getmembers(Floor, inspect.isfunction) if not name.startswith("_")}
-    assert public == {"run", "ping", "describe", "read", "snapshot", "close"}
-    assert ADAPTER.writer is None
-    assert connect.adapter("integrations.opcua.adapter") is ADAPTER
-    assert ADAPTER.levels == {3}
-
-
-def test_a_read_tool_is_not_answered_past_the_listener() -> None:
-    with pytest.raises(Unsupported):
-        Floor({}, READER).read(read_tools()["job_state"], None)
-    with pytest.raises(Unsupported):
-        Floor({}, READER).snapshot(next(iter(transaction_types().values())), None)
 
 
 REQUESTS = sorted(name for name in vars(ua) if re.fullmatch(r"\w+Request", name) and name != "CallRequest")

@@ -2,90 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from integrations import connect
-from integrations.contract import Account, AdapterError, OutOfScope, Quality, Sample, Unavailable
-from integrations.sparkplug.adapter import ADAPTER, STATES, Ear, Floor
+from integrations.contract import Account, OutOfScope, Quality, Unavailable
+from integrations.sparkplug.adapter import ADAPTER, STATES, Floor, Mute
 from integrations.sparkplug.payload import MOST_BYTES
 from integrations.sparkplug.sessions import KINDS, Group, Names
-from tests.integrations.conformance import a_port_where_nothing_listens
+from tests.integrations.conformance import a_port_where_nothing_listens, named
+from tests.integrations.listening import LISTENER_CLAIMS, WAIT_SECONDS, Ear, Heard, listening, until
 from tests.rigs.mes_sparkplug import SECRETS, Broker, Edge, broker, edge
 
-WAIT_SECONDS = 20
 READER = Account("reader", SECRETS["reader"])
 JOB = {"JobOrder": ["String", "17"], "State": ["String", "RUNNING"], "GoodCount": ["Int64", 17]}
 
 
-class Heard:
-    """A sink that keeps everything, and the fault that ended the session, if one did."""
-
-    def __init__(self) -> None:
-        self.samples: list[Sample] = []
-        self.faults: list[str] = []
-        self.lives = 0
-        self.end: AdapterError | None = None
-
-    def heard(self, sample: Sample) -> None:
-        self.samples.append(sample)
-
-    def alive(self) -> None:
-        self.lives += 1
-
-    def lost(self, why: str) -> None:
-        self.faults.append(why)
-
-    def refused(self, why: str) -> None:
-        self.faults.append(why)
-
-    @property
-    def last(self) -> Sample | None:
-        return self.samples[-1] if self.samples else None
-
-    def good(self) -> Sample | None:
-        return self.last if self.last is not None and self.last.quality is Quality.GOOD else None
-
-    def bad(self) -> Sample | None:
-        return self.last if self.last is not None and self.last.quality is not Quality.GOOD else None
-
-
-def until(holds: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return found
-
-
 @contextmanager
-def listening(on: Broker) -> Iterator[Heard]:
-    heard, stop = Heard(), threading.Event()
-
-    def run() -> None:
-        try:
-            Floor(on.options, READER).run(heard, stop)
-        except AdapterError as fault:
-            heard.end = fault
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        until(lambda: heard.lives or heard.end, "it never came to listen")
-        yield heard
-    finally:
-        stop.set()
-        thread.join(WAIT_SECONDS)
-        assert not thread.is_alive()
+def heard_from(on: Broker) -> Iterator[Ear]:
+    with listening(ADAPTER, on.options, READER) as ear:
+        until(lambda: ear.lives or ear.end, "it never came to listen")
+        yield ear
 
 
 @pytest.fixture(scope="module")
@@ -122,21 +64,51 @@ def witness(mosquitto: Broker) -> Iterator[Witness]:
 
 
 @pytest.fixture
-def line(mosquitto: Broker, witness: Witness) -> Iterator[tuple[Heard, Edge]]:  # noqa: ARG001 it watches
+def line(mosquitto: Broker, witness: Witness) -> Iterator[tuple[Ear, Edge]]:  # noqa: ARG001 it watches
     """Our reader, listening since before the edge node was born."""
-    with listening(mosquitto) as heard, edge(mosquitto) as node:
+    with heard_from(mosquitto) as heard, edge(mosquitto) as node:
         yield heard, node
         assert node.commands in ([], [{"command": "DCMD", "device": "Press4", "metrics": 0}])
 
 
-def running(line: tuple[Heard, Edge]) -> tuple[Heard, Edge]:
+@pytest.mark.parametrize("claim", LISTENER_CLAIMS, ids=named)
+def test_it_keeps_the_listeners_contract(
+    claim: Callable[[Heard], None], mosquitto: Broker, witness: Witness
+) -> None:
+    with edge(mosquitto) as node:
+
+        def says(order: str) -> None:
+            node.tell(rebirth=True, birth={**JOB, "JobOrder": ["String", order]})
+
+        claim(
+            Heard(
+                adapter=ADAPTER,
+                path="integrations.sparkplug.adapter",
+                options=mosquitto.options,
+                account=READER,
+                says=says,
+                nowhere={**mosquitto.options, "port": a_port_where_nothing_listens()},
+                did=lambda: [topic for topic in witness.topics if topic.split("/")[2] not in KINDS],
+                wrong=Account("reader", "a wrong secret"),
+            )
+        )
+        assert node.commands == []
+
+
+def test_it_listens_to_births_data_and_deaths_alone(mosquitto: Broker) -> None:
+    topics = Floor(mosquitto.options, READER).describe()["topics"]
+    assert {topic.split("/")[2] for topic in topics} == set(KINDS)
+    assert not {"NCMD", "DCMD", "STATE"} & set(KINDS)
+
+
+def running(line: tuple[Ear, Edge]) -> tuple[Ear, Edge]:
     heard, node = line
     node.tell(birth=JOB)
     until(heard.good, "the job was never heard")
     return heard, node
 
 
-def test_a_birth_tells_the_job(line: tuple[Heard, Edge]) -> None:
+def test_a_birth_tells_the_job(line: tuple[Ear, Edge]) -> None:
     heard, _ = running(line)
     got = heard.last
     assert got is not None
@@ -153,7 +125,7 @@ def test_a_birth_tells_the_job(line: tuple[Heard, Edge]) -> None:
     assert heard.lives
 
 
-def test_data_changes_what_holds(line: tuple[Heard, Edge]) -> None:
+def test_data_changes_what_holds(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"GoodCount": ["Int64", 18]})
     node.tell(data={"State": ["String", "HELD"]})
@@ -164,7 +136,7 @@ def test_data_changes_what_holds(line: tuple[Heard, Edge]) -> None:
     assert (heard.last.value["state"], heard.last.value["good_count"]["value"]) == ("interrupted", "18")
 
 
-def test_names_may_be_aliases(line: tuple[Heard, Edge]) -> None:
+def test_names_may_be_aliases(line: tuple[Ear, Edge]) -> None:
     heard, node = line
     node.tell(alias=True, birth=JOB)
     until(heard.good, "the job was never heard")
@@ -175,14 +147,14 @@ def test_names_may_be_aliases(line: tuple[Heard, Edge]) -> None:
     )
 
 
-def test_a_killed_edge_node_makes_its_values_stale_at_once(line: tuple[Heard, Edge]) -> None:
+def test_a_killed_edge_node_makes_its_values_stale_at_once(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.die()
     got = until(heard.bad, "nobody noticed the death")
     assert (got.quality, got.remark, got.value) == (Quality.STALE, "the edge node is dead (NDEATH)", None)
 
 
-def test_a_dead_device_makes_its_values_stale(line: tuple[Heard, Edge]) -> None:
+def test_a_dead_device_makes_its_values_stale(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(ddeath=True)
     assert until(heard.bad, "nobody noticed the death").remark == "the device is dead (DDEATH)"
@@ -190,7 +162,7 @@ def test_a_dead_device_makes_its_values_stale(line: tuple[Heard, Edge]) -> None:
     until(heard.good, "its new birth was not heard")
 
 
-def test_a_missed_message_makes_everything_stale_until_the_next_birth(line: tuple[Heard, Edge]) -> None:
+def test_a_missed_message_makes_everything_stale_until_the_next_birth(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(skip=3, data={"GoodCount": ["Int64", 20]})
     got = until(heard.bad, "the gap was not noticed")
@@ -205,7 +177,7 @@ def test_a_missed_message_makes_everything_stale_until_the_next_birth(line: tupl
 def test_data_before_a_birth_is_not_used(mosquitto: Broker) -> None:
     with edge(mosquitto) as node:
         node.tell(birth=JOB)
-        with listening(mosquitto) as heard:
+        with heard_from(mosquitto) as heard:
             node.tell(data={"GoodCount": ["Int64", 18]})
             until(lambda: heard.faults, "the data was not refused")
             assert heard.samples == []
@@ -214,7 +186,7 @@ def test_data_before_a_birth_is_not_used(mosquitto: Broker) -> None:
             until(heard.good, "its birth was not heard")
 
 
-def test_a_historical_value_is_not_what_holds(line: tuple[Heard, Edge]) -> None:
+def test_a_historical_value_is_not_what_holds(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"State": ["String", "ENDED"], "GoodCount": ["Int64", 3]}, historical=True)
     node.tell(data={"GoodCount": ["Int64", 18]})
@@ -224,14 +196,14 @@ def test_a_historical_value_is_not_what_holds(line: tuple[Heard, Edge]) -> None:
     assert all(one.value is None or one.value["state"] == "running" for one in heard.samples)
 
 
-def test_a_quality_that_is_not_good_never_passes(line: tuple[Heard, Edge]) -> None:
+def test_a_quality_that_is_not_good_never_passes(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"State": ["String", "RUNNING"]}, quality=500)
     got = until(heard.bad, "it stayed good")
     assert got.remark == "the machine gives it the quality 500"
 
 
-def test_a_null_state_and_an_unknown_word_are_uncertain(line: tuple[Heard, Edge]) -> None:
+def test_a_null_state_and_an_unknown_word_are_uncertain(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"State": ["String", "LUNCH"]})
     assert "'LUNCH' is none that the option" in until(heard.bad, "it stayed good").remark
@@ -241,7 +213,7 @@ def test_a_null_state_and_an_unknown_word_are_uncertain(line: tuple[Heard, Edge]
     assert "'' is none that the option" in until(heard.bad, "it stayed good").remark
 
 
-def test_when_the_machine_takes_another_job_the_first_is_uncertain(line: tuple[Heard, Edge]) -> None:
+def test_when_the_machine_takes_another_job_the_first_is_uncertain(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"JobOrder": ["String", "18"]})
     until(lambda: heard.last and heard.last.arguments == {"order": "18"}, "the other job was not heard")
@@ -249,14 +221,14 @@ def test_when_the_machine_takes_another_job_the_first_is_uncertain(line: tuple[H
     assert (first.quality, first.remark) == (Quality.UNCERTAIN, "the machine works on another job now")
 
 
-def test_a_metric_that_no_birth_named_is_refused(line: tuple[Heard, Edge]) -> None:
+def test_a_metric_that_no_birth_named_is_refused(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"Speed": ["Int32", 40]})
     until(lambda: heard.faults, "it was not refused")
     assert "'Speed', which its birth did not name" in heard.faults[0]
 
 
-def test_a_compressed_payload_is_refused_and_breaks_the_sequence(line: tuple[Heard, Edge]) -> None:
+def test_a_compressed_payload_is_refused_and_breaks_the_sequence(line: tuple[Ear, Edge]) -> None:
     heard, node = running(line)
     node.tell(data={"GoodCount": ["Int64", 40]}, compress=True)
     got = until(heard.bad, "it stayed good")
@@ -268,21 +240,10 @@ def test_a_compressed_payload_is_refused_and_breaks_the_sequence(line: tuple[Hea
 
 
 def test_a_broker_that_goes_ends_the_session(tmp_path: Path) -> None:
-    with broker(tmp_path, a_port_where_nothing_listens()) as mortal, listening(mortal) as heard:
+    with broker(tmp_path, a_port_where_nothing_listens()) as mortal, heard_from(mortal) as heard:
         mortal.stop()
         until(lambda: heard.end, "the session outlived its broker")
     assert isinstance(heard.end, Unavailable)
-
-
-def test_a_wrong_password_is_out_of_scope_and_shown_nowhere(mosquitto: Broker) -> None:
-    with pytest.raises(OutOfScope, match="refuses the account") as caught:
-        Floor(mosquitto.options, Account("reader", "a wrong secret")).ping()
-    assert "a wrong secret" not in repr(caught.value)
-
-
-def test_an_address_where_nothing_listens_is_unavailable(mosquitto: Broker) -> None:
-    with pytest.raises(Unavailable):
-        Floor({**mosquitto.options, "port": a_port_where_nothing_listens()}, READER).ping()
 
 
 def test_encryption_must_be_said(mosquitto: Broker) -> None:
@@ -291,24 +252,11 @@ def test_encryption_must_be_said(mosquitto: Broker) -> None:
         Floor(options, READER).ping()
 
 
-def test_a_broker_that_answers_is_pinged_and_described(mosquitto: Broker) -> None:
-    Floor(mosquitto.options, READER).ping()
-    assert "spBv1.0/Plant1/DDATA/+/+" in Floor(mosquitto.options, READER).describe()["topics"]
-
-
 # What it may not do
 
 
-def test_the_reader_has_no_method_that_writes() -> None:
-    public = {name for name, _ in inspect.getmembers(Floor, inspect.isfunction) if not name.startswith("_")}
-    assert public == {"run", "ping", "describe", "read", "snapshot", "close"}
-    assert ADAPTER.writer is None
-    assert connect.adapter("integrations.sparkplug.adapter") is ADAPTER
-    assert not {"NCMD", "DCMD", "STATE"} & set(KINDS)
-
-
 def test_even_its_own_client_cannot_publish() -> None:
-    client = Ear(CallbackAPIVersion.VERSION2)
+    client = Mute(CallbackAPIVersion.VERSION2)
     with pytest.raises(OutOfScope, match="does not publish"):
         client.publish("spBv1.0/Plant1/DCMD/Line1/Press4", b"")
     with pytest.raises(OutOfScope, match="no last will"):
@@ -326,7 +274,7 @@ def command(on: Broker, login: str) -> None:
 
 
 def test_the_broker_drops_what_the_readers_account_publishes(
-    mosquitto: Broker, witness: Witness, line: tuple[Heard, Edge]
+    mosquitto: Broker, witness: Witness, line: tuple[Ear, Edge]
 ) -> None:
     """With anybody's client: MQTT 3.1.1 acknowledges it all the same, so only the edge node can tell."""
     heard, node = running(line)
