@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -49,13 +50,20 @@ AUDITS = frozenset({Role.AUDITOR, Role.SUPERVISOR, Role.ADMINISTRATOR})
 EXPORTS = frozenset({Role.AUDITOR})
 
 
+GROUPS = """
+SELECT g.name FROM auth_group g JOIN auth_user_groups of ON of.group_id = g.id WHERE of.user_id = %s
+"""
+
+
 def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[Role]:
     """The roles of a person; none for one who is not signed in or no longer active. Read once per object."""
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
     kept: frozenset[Role] | None = getattr(user, "_countersign_roles", None)
     if kept is None:
-        names = set(user.groups.values_list("name", flat=True))
+        with database.cursor() as cursor:
+            cursor.execute(GROUPS, [user.pk])
+            names = {name for (name,) in cursor.fetchall()}
         kept = frozenset(role for role in Role if role.value in names)
         user._countersign_roles = kept  # type: ignore[attr-defined]  # noqa: SLF001 a cache for one request
     return kept
@@ -241,7 +249,11 @@ def check_may_go_on(proposal: Proposal) -> None:
 
     A grant that was narrowed since the proposal came holds it too: off, or back to shadow.
     """
-    grant = GRANT.one("t.id = %s", [proposal.grant_id])
+    check_grant_holds(proposal, GRANT.one("t.id = %s", [proposal.grant_id]))
+
+
+def check_grant_holds(proposal: Proposal, grant: Grant | None) -> None:
+    """The same, for who has read the proposal's grant just now, with `asked`."""
     if grant is None:
         raise Held("its grant is gone", code="no_grant")
     if grant.asked:

@@ -119,6 +119,17 @@ WORKER = Actor(kind="worker", id="worker", label="Countersign worker", via="task
 OPERATOR = Actor(kind="operator", id="operator", label="Operator", via="command line")
 
 
+INTO = (
+    "INSERT INTO console_auditentry (proposal_id, chain, proposal_version, verb, actor_kind, actor_id, actor_label,"
+    " words, body, at, previous, hash)"
+)
+VALUES = (
+    "%(audit_chain)s, %(audit_version)s, %(audit_verb)s, %(audit_kind)s, %(audit_actor)s, %(audit_label)s,"
+    " %(audit_words)s, %(audit_body)s, now(), '', ''"
+)
+"""With `entry`: for a statement that writes an entry together with what the entry records."""
+
+
 def record(
     verb: str,
     *,
@@ -134,6 +145,31 @@ def record(
     `detail` is JSON without floats, secrets or personal data. Raises KeyError for an unknown verb, RuntimeError
     outside a transaction, ValueError when `detail` has no canonical form: all before anything is written.
     """
+    values = entry(
+        verb,
+        actor=actor,
+        chain=chain,
+        subject=subject,
+        proposal=proposal,
+        proposal_version=proposal_version,
+        detail=detail,
+    )
+    values["audit_proposal"] = proposal.pk if proposal is not None else None
+    with connection.cursor() as cursor:
+        cursor.execute(f"{INTO} VALUES (%(audit_proposal)s, {VALUES})", values)
+
+
+def entry(
+    verb: str,
+    *,
+    actor: Actor,
+    chain: str,
+    subject: str,
+    proposal: Proposal | None = None,
+    proposal_version: int | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The values of one entry, for `INTO ... SELECT <the proposal's id>, VALUES`. Raises as `record` does."""
     if verb not in VERBS:
         raise KeyError(f"{verb} is not an audit verb; add it to VERBS with its sentence")
     if not connection.in_atomic_block:
@@ -146,28 +182,21 @@ def record(
         "request": actor.request_id,
         "detail": dict(detail or {}),
     }
+    words = [subject]
     if proposal is not None:
         body["proposal"] = {"ref": proposal.ref, "version": proposal_version}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO console_auditentry (chain, proposal_id, proposal_version, verb, actor_kind, actor_id,"
-            " actor_label, words, body, at, previous, hash)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, now(), '', '')",
-            [
-                chain,
-                proposal.pk if proposal is not None else None,
-                proposal_version,
-                verb,
-                actor.kind,
-                # The columns are for searching and cut to size; the body has all of it.
-                actor.id[:64],
-                actor.label[:150],
-                " ".join([subject, *([proposal.target, proposal.label] if proposal is not None else [])])[
-                    :400
-                ],
-                canonical(body),
-            ],
-        )
+        words += [proposal.target, proposal.label]
+    return {
+        "audit_chain": chain,
+        "audit_version": proposal_version,
+        "audit_verb": verb,
+        "audit_kind": actor.kind,
+        # The columns are for searching and cut to size; the body has all of it.
+        "audit_actor": actor.id[:64],
+        "audit_label": actor.label[:150],
+        "audit_words": " ".join(words)[:400],
+        "audit_body": canonical(body),
+    }
 
 
 def record_alone(

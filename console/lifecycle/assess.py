@@ -34,7 +34,7 @@ from console.lifecycle.frozen import (
 )
 from console.lifecycle.states import locked, move
 from console.models import Assessment, Autonomy, Proposal, Revision, Risk, State
-from console.models.loading import Fetch
+from console.models.loading import Fetch, Insert
 from console.reads import rests
 from console.registry import screens
 from integrations.contract import (
@@ -56,6 +56,7 @@ from integrations.contract import (
 AGAIN = dt.timedelta(seconds=settings.AGAIN_SECONDS)
 
 ASSESSMENT = Fetch(Assessment)
+ASSESSED = Insert(Assessment, now=("created_at",))
 REVISION = Fetch(Revision)
 
 log = logging.getLogger(__name__)
@@ -92,8 +93,9 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
     if revision is None:
         raise Missing(f"{proposal.ref} has no revision {proposal.revision}")
     try:
-        access.check_may_go_on(proposal)
-        judged = _rehearsed(proposal, look(proposal, revision))
+        grant, now = limits.ground(proposal)
+        access.check_grant_holds(proposal, grant)
+        judged = _rehearsed(proposal, look(proposal, revision, now))
     except Held as held:
         return _later(proposal, held.text)
     except (Unavailable, InDoubt) as away:
@@ -111,7 +113,7 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
     return _freeze(proposal, revision, judged, actor)
 
 
-def look(proposal: Proposal, revision: Revision) -> Judged:
+def look(proposal: Proposal, revision: Revision, held: limits.InForce) -> Judged:
     """Read the target and what the proposal rests on, judge, plan the commit. Writes nothing anywhere.
 
     Raises AdapterError for the target's system, and Held while another source that it rests on is away.
@@ -119,7 +121,6 @@ def look(proposal: Proposal, revision: Revision) -> Judged:
     type_ = transaction_type(proposal.transaction_type)
     payload = type_.payload.model_validate_json(revision.payload)
     snapshot = connections.viewer(proposal.connection.name, type_.name).snapshot(type_, payload)
-    held = limits.in_force(type_)
     case = Case(payload=payload, snapshot=snapshot, limits=held.of_type, today=dt.datetime.now(dt.UTC).date())
     rested = rests.look_again(proposal, revision)
     findings = (*checks.run(type_, case), *readings_are_usable(rested))
@@ -184,7 +185,7 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
         if last is not None:
             before = record_from(last.snapshot["record"])
             moved = [asdict(one) for one in diff.moved(before, judged.snapshot.record, judged.type.fields)]
-        assessment = Assessment.objects.create(
+        assessment = ASSESSED.one(
             proposal=row,
             revision=revision,
             number=(last.number if last is not None else 0) + 1,
@@ -200,7 +201,6 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
             rests=rests.frozen(judged.rests),
             digest=judged.digest,
             as_of=judged.snapshot.as_of,
-            created_at=Now(),
         )
         exhibits.keep(row, judged.snapshot.exhibits, actor=actor, assessment=assessment)
         errors = [finding for finding in judged.findings if finding.level is Level.ERROR]

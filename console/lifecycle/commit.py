@@ -24,6 +24,7 @@ from typing import Any
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
+from psycopg.types.json import Jsonb
 
 from console import access, audit, connections, dispatch, policy
 from console.audit import Actor
@@ -39,14 +40,13 @@ from console.lifecycle.states import locked, move, reload
 from console.models import (
     Assessment,
     Attempt,
-    AttemptNote,
     Callback,
     Outcome,
     Probe,
     Proposal,
     State,
 )
-from console.models.loading import Fetch
+from console.models.loading import Fetch, Insert
 from console.reads import rests
 from console.registry import incidents
 from integrations.contract import (
@@ -87,6 +87,39 @@ OUTCOMES: Mapping[type[AdapterError], Outcome] = {
 }
 
 PROBE = Fetch(Probe)
+ATTEMPT = Insert(Attempt, now=("started_at",))
+
+NOTE = f"""
+WITH held AS (
+    UPDATE console_proposal
+    SET lease_until = statement_timestamp() + %(lease)s, ring_at = statement_timestamp() + %(lease)s
+    WHERE id = %(pk)s AND state = 'committing' AND fence = %(fence)s AND lease_until > statement_timestamp()
+    RETURNING id
+), noted AS (
+    INSERT INTO console_attemptnote (attempt_id, step, detail, at)
+    SELECT %(attempt)s, %(place)s, %(about)s, statement_timestamp() FROM held
+)
+{audit.INTO} SELECT id, {audit.VALUES} FROM held
+"""  # noqa: S608 all of it our own words
+"""The lease renewed, the note and its entry; nothing at all when the fence or the lease is lost."""
+
+ANSWERED = """
+WITH answered AS (
+    UPDATE console_attempt SET outcome = %(outcome)s, document = %(document)s, label = %(label)s,
+        evidence = %(evidence)s, step = %(step)s, answered_at = statement_timestamp()
+    WHERE id = %(attempt)s
+)
+UPDATE console_proposal SET lease_until = clock_timestamp() + %(lease)s, ring_at = clock_timestamp() + %(lease)s
+WHERE id = %(pk)s AND state = 'committing' AND fence = %(fence)s RETURNING clock_timestamp()
+"""
+
+BUSY = """
+SELECT EXISTS (
+    SELECT FROM console_proposal
+    WHERE connection_id IN (SELECT id FROM console_connection WHERE system_id = %s)
+        AND transaction_type = ANY(%s) AND target = %s AND id <> %s
+        AND state IN ('committing', 'awaiting_system', 'awaiting_person', 'outcome_unknown'))
+"""
 
 
 class LostFence(Exception):
@@ -103,14 +136,15 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
     if proposal.state != State.APPROVED:
         return proposal
     approved = review.current(proposal)
-    if approved is None or not policy.passes(review.standing(proposal, approved)):
+    grant, now = limits.ground(proposal)
+    if approved is None or not policy.passes(review.standing(proposal, approved, now)):
         return review.reassess(
             proposal, actor=actor, why="not everybody who must agree agreed to what it is now"
         )
     try:
-        access.check_may_go_on(proposal)
+        access.check_grant_holds(proposal, grant)
         _check_account(proposal)
-        judged = look(proposal, approved.revision)
+        judged = look(proposal, approved.revision, now)
         _check_founded(judged)
         there = judged.digest == approved.digest and _is_there_already(proposal, approved, judged)
     except Held as held:
@@ -171,9 +205,9 @@ def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *
         return _refused(attempt, InDoubt(f"the adapter broke off ({type(fault).__name__})"), actor)
     if isinstance(answer, Accepted):
         return _accepted(attempt, answer, actor)
-    _answered(attempt, answer, actor)
+    at = _answered(attempt, answer, actor)
     reach("S9")
-    return readback.read_back(proposal, actor=actor, fence=attempt.fence)
+    return readback.ask(proposal, attempt, at=at, actor=actor) if at is not None else _reload(proposal)
 
 
 def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) -> bool:
@@ -247,7 +281,7 @@ def new_attempt(
 ) -> Attempt:
     """Write an attempt for a row that is claimed, in the caller's transaction."""
     found = spec(row.connection.name)
-    return Attempt.objects.create(
+    return ATTEMPT.one(
         proposal=row,
         assessment=approved,
         number=row.attempts_made,
@@ -258,7 +292,6 @@ def new_attempt(
         payload_digest=digest([step_json(step) for step in steps]),
         steps=[step_json(step) for step in steps],
         stamps=dict(stamps),
-        started_at=Now(),
     )
 
 
@@ -268,14 +301,7 @@ def _note(
     """Durable when it returns: this worker still holds the fence, nothing stops it, and it is about to do this."""
     with transaction.atomic():
         access.check_may_go_on(attempt.proposal)
-        held = Proposal.objects.filter(
-            pk=attempt.proposal_id, state=State.COMMITTING, fence=attempt.fence, lease_until__gt=Now()
-        ).update(lease_until=Now() + LEASE, ring_at=Now() + LEASE)
-        if held != 1:
-            raise LostFence
-        AttemptNote.objects.create(attempt=attempt, step=place, detail=dict(about), at=Now())
-        exhibits.keep(attempt.proposal, shown, actor=actor, attempt=attempt)
-        audit.record(
+        values = audit.entry(
             "commit.note",
             actor=actor,
             chain=audit.proposal_chain(attempt.proposal),
@@ -283,31 +309,49 @@ def _note(
             proposal=attempt.proposal,
             detail={"attempt": attempt.number, "step": attempt.steps[place]["name"]},
         )
+        values |= {"pk": attempt.proposal_id, "fence": attempt.fence, "lease": LEASE}
+        values |= {"attempt": attempt.pk, "place": place, "about": Jsonb(dict(about))}
+        with connection.cursor() as cursor:
+            cursor.execute(NOTE, values)
+            if cursor.rowcount != 1:
+                raise LostFence
+        exhibits.keep(attempt.proposal, shown, actor=actor, attempt=attempt)
     reach("S6b")
 
 
 def _advance(attempt: Attempt, place: int, receipt: Receipt) -> None:
+    attempt.step, attempt.stamps = place, dict(receipt.stamps)
+    attempt.document, attempt.label = receipt.document[:100], receipt.label[:200]
     Attempt.objects.filter(pk=attempt.pk).update(
-        step=place, document=receipt.document[:100], label=receipt.label[:200], stamps=dict(receipt.stamps)
+        step=place, document=attempt.document, label=attempt.label, stamps=attempt.stamps
     )
 
 
-def _answered(attempt: Attempt, receipt: Receipt | None, actor: Actor) -> None:
+def _answered(attempt: Attempt, receipt: Receipt | None, actor: Actor) -> dt.datetime | None:
+    """Store the answer and renew the lease. The database's time, or None when somebody else has taken over."""
     attempt.outcome = Outcome.ANSWERED
     attempt.document = receipt.document[:100] if receipt is not None else ""
     attempt.label = receipt.label[:200] if receipt is not None else ""
     attempt.evidence = dict(receipt.evidence) if receipt is not None else {}
-    Attempt.objects.filter(pk=attempt.pk).update(
-        outcome=attempt.outcome,
-        document=attempt.document,
-        label=attempt.label,
-        evidence=attempt.evidence,
-        step=max(len(attempt.steps) - 1, 0),
-        answered_at=Now(),
-    )
+    attempt.step = max(len(attempt.steps) - 1, 0)
+    values: dict[str, Any] = {
+        "outcome": attempt.outcome.value,
+        "document": attempt.document,
+        "label": attempt.label,
+        "evidence": Jsonb(attempt.evidence),
+        "step": attempt.step,
+        "attempt": attempt.pk,
+        "pk": attempt.proposal_id,
+        "fence": attempt.fence,
+        "lease": LEASE,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(ANSWERED, values)
+        kept = cursor.fetchone()
     if receipt is not None and receipt.exhibits:
         with transaction.atomic():
             exhibits.keep(attempt.proposal, receipt.exhibits, actor=actor, attempt=attempt)
+    return kept[0] if kept is not None else None
 
 
 def _accepted(attempt: Attempt, answer: Accepted, actor: Actor) -> Proposal:
@@ -445,13 +489,14 @@ def _check_account(proposal: Proposal) -> None:
 
 def _not_now(row: Proposal, judged: Judged) -> str:
     """Why this locked, approved row may not be claimed at this moment, in words; "" if it may."""
+    grant, now = limits.ground(row)
     try:
-        access.check_may_go_on(row)
+        access.check_grant_holds(row, grant)
     except Held as held:
         return held.text
     if row.expires_at <= row.db_now:  # the row was locked without a wait
         return "It has expired: it could not be sent in time."
-    if limits.policy_version(judged.type) != judged.policy_version:
+    if now.version != judged.policy_version:
         return "The rules or limits are being changed; it is looked at again."
     if _busy(row, judged):
         return "Another proposal for the same document is being committed, or its outcome is unknown."
@@ -467,26 +512,15 @@ def _busy(row: Proposal, judged: Judged) -> bool:
     if not row.target:
         return False
     record = judged.type.record
+    names = [one.name for one in transaction_types().values() if one.record == record]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
             [f"document:{row.connection.system_id}:{record}:{row.target}"],
         )
-    return (
-        Proposal.objects.filter(
-            connection__system=row.connection.system_id,
-            transaction_type__in=[one.name for one in transaction_types().values() if one.record == record],
-            target=row.target,
-            state__in=[
-                State.COMMITTING,
-                State.AWAITING_SYSTEM,
-                State.AWAITING_PERSON,
-                State.OUTCOME_UNKNOWN,
-            ],
-        )
-        .exclude(pk=row.pk)
-        .exists()
-    )
+        cursor.execute(BUSY, [row.connection.system_id, names, row.target, row.pk])
+        found = cursor.fetchone()
+    return found is None or bool(found[0])
 
 
 def _later(proposal: Proposal, why: str) -> Proposal:

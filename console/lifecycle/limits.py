@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,10 +11,22 @@ from django.db import connection
 
 from console import policy
 from console.canonical import digest
+from console.catalogue import transaction_type
 from console.checks import limits_in_force
+from console.models import Grant, Proposal
+from console.models.loading import Fetch
 from integrations.contract import TransactionType
 
 POLICY = "policy"
+
+GROUND = Fetch(
+    Grant,
+    "connection__system",
+    "version__agent",
+    asks="jsonb_build_object('stopped', EXISTS (SELECT FROM console_killswitch WHERE lifted_at IS NULL), 'limits',"
+    " (SELECT jsonb_agg(jsonb_build_array(owner, name, value::text)) FROM console_limitvalue"
+    " WHERE owner IN ('policy', t.name)))::text",
+)
 
 
 @dataclass(frozen=True)
@@ -27,11 +40,19 @@ class InForce:
 
 def in_force(type_: TransactionType) -> InForce:
     """What holds for a type now, by one statement."""
-    found = _set(type_.name, POLICY)
-    rules = limits_in_force(type_, found.get(type_.name, {}))
-    requirements = _of_policy(found)
-    values = {name: format(value.normalize(), "f") for name, value in {**rules, **requirements}.items()}
-    return InForce(rules, requirements, f"{policy.VERSION}.{digest(values)[:12]}")
+    return _in_force(type_, _set(type_.name, POLICY))
+
+
+def ground(proposal: Proposal) -> tuple[Grant | None, InForce]:
+    """The proposal's grant, for `access.check_grant_holds`, and the limits that judge it: read at one moment."""
+    grant = GROUND.one("t.id = %s", [proposal.grant_id])
+    found: dict[str, dict[str, Decimal]] = {}
+    if grant is not None:
+        read = json.loads(str(grant.asked))
+        grant.asked = read["stopped"]
+        for owner, name, value in read["limits"] or ():
+            found.setdefault(owner, {})[name] = Decimal(value)
+    return grant, _in_force(transaction_type(proposal.transaction_type), found)
 
 
 def of_type(type_: TransactionType) -> Mapping[str, Decimal]:
@@ -47,6 +68,13 @@ def of_policy() -> Mapping[str, Decimal]:
 def policy_version(type_: TransactionType) -> str:
     """One label for the rules that judge a proposal of this type: another label voids an approval."""
     return in_force(type_).version
+
+
+def _in_force(type_: TransactionType, found: Mapping[str, dict[str, Decimal]]) -> InForce:
+    rules = limits_in_force(type_, found.get(type_.name, {}))
+    requirements = _of_policy(found)
+    values = {name: format(value.normalize(), "f") for name, value in {**rules, **requirements}.items()}
+    return InForce(rules, requirements, f"{policy.VERSION}.{digest(values)[:12]}")
 
 
 def _of_policy(found: Mapping[str, Mapping[str, Decimal]]) -> dict[str, Decimal]:

@@ -40,7 +40,7 @@ from console.lifecycle import seen
 from console.lifecycle.frozen import record_from, record_json, snapshot_from, step_from, step_json
 from console.lifecycle.states import become, locked, move, reload
 from console.models import Attempt, AttemptNote, Outcome, Proposal, ReadBack, State
-from console.models.loading import Fetch
+from console.models.loading import Fetch, Insert
 from integrations.contract import (
     Adapter,
     AdapterError,
@@ -64,6 +64,7 @@ ABSENCES = 2
 Follow = tuple[Attempt, tuple[Step, ...]] | None
 """An attempt to send now, with its steps; or nothing more to do."""
 ATTEMPT = Fetch(Attempt, "assessment__revision")
+LOOKED = Insert(ReadBack)
 
 OPEN = (State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN)
 """States in which there is something to settle."""
@@ -90,6 +91,12 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
     if taken is None:
         return reload(proposal)
     row, attempt, looked_at = taken
+    done = ask(row, attempt, at=looked_at, actor=actor)
+    return done if done is proposal else become(proposal, done)
+
+
+def ask(row: Proposal, attempt: Attempt, *, at: dt.datetime, actor: Actor) -> Proposal:
+    """The same for who holds the lease since `at` (the database's time) and has the newest attempt, as it is stored."""
     reach("R1")
     try:
         type_ = transaction_type(row.transaction_type)
@@ -108,23 +115,23 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
     with transaction.atomic():
         current = locked(row)
         if current is None or current.fence != row.fence or current.state != row.state:
-            return reload(proposal)
-        ReadBack.objects.create(
+            return reload(row)
+        LOOKED.one(
             attempt=attempt,
             seen=trace.seen.value,
             text=trace.text[:500],
             record=record_json(trace.record) if trace.record is not None else None,
             differences=[asdict(one) for one in wrong],
             connection=asked,
-            at=looked_at,
+            at=at,
         )
-        looked = Looked(trace, wrong, looked_at)
+        looked = Looked(trace, wrong, at)
         follow = _settle(current, attempt, looked, adapter, type_, actor)
     if follow is not None:
         return _send_on(follow, actor)
     if current.is_final:
-        return become(proposal, current)
-    return reload(proposal)
+        return become(row, current)
+    return reload(row)
 
 
 def _differences(sought: Sought, trace: Trace) -> tuple[diff.Difference, ...]:

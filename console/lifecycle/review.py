@@ -7,7 +7,7 @@ Conflict that says what changed; nothing is decided by accident.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -26,7 +26,7 @@ from console.lifecycle import limits
 from console.lifecycle.frozen import facts_from
 from console.lifecycle.states import locked, move, moved_on
 from console.lifecycle.submit import BELL, check_carried
-from console.models import Answer, Assessment, Claim, Decision, Proposal, Reason, Revision, State
+from console.models import Answer, Assessment, Claim, Proposal, Reason, Revision, State
 from console.models.loading import Fetch
 
 MEANINGS = {
@@ -42,6 +42,22 @@ SHORTEST_NOTE = 10
 LOOKING = dt.timedelta(minutes=3)
 
 ASSESSMENT = Fetch(Assessment, "revision")
+DECIDE = """
+WITH given AS (
+    INSERT INTO console_decision (proposal_id, assessment_id, by_id, answer, digest, reason, note, name, role, meaning,
+        dwell_ms, at)
+    VALUES (%(proposal)s, %(assessment)s, %(by)s, %(answer)s, %(digest)s, %(reason)s, %(note)s, %(name)s, 'supervisor',
+        %(meaning)s, %(dwell)s, statement_timestamp())
+    ON CONFLICT (assessment_id, by_id) DO NOTHING RETURNING id, by_id, name, answer
+), answers AS (
+    SELECT * FROM given UNION ALL
+    SELECT id, by_id, name, answer FROM console_decision WHERE assessment_id = %(assessment)s
+)
+SELECT by_id, name, EXISTS (SELECT FROM console_revision r WHERE r.proposal_id = %(proposal)s AND r.by_user_id = by_id),
+    answer, id IN (SELECT id FROM given)
+FROM answers ORDER BY id
+"""
+"""One person's answer, if it is their first to this assessment; and all there are now."""
 AGREED = """
 SELECT d.by_id, d.name,
     EXISTS (SELECT FROM console_revision r WHERE r.proposal_id = %s AND r.by_user_id = d.by_id)
@@ -59,12 +75,12 @@ def approve(
     """
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
-        access.check_may_go_on(row)
-        now = limits.in_force(transaction_type(row.transaction_type))
+        grant, now = limits.ground(row)
+        access.check_grant_holds(row, grant)
         changed = _rules_moved(row, assessment, now)
         if not changed:
-            _decide(row, assessment, by, Answer.APPROVE, note=note, dwell_ms=dwell_ms)
-            verdicts = standing(row, assessment, now)
+            given = _decide(row, assessment, by, Answer.APPROVE, note=note, dwell_ms=dwell_ms)
+            verdicts = standing(row, assessment, now, given)
             detail = {
                 "digest": assessment.digest,
                 "assessment": assessment.number,
@@ -316,24 +332,31 @@ def current(proposal: Proposal) -> Assessment | None:
 
 def agreements(proposal: Proposal, assessment: Assessment) -> tuple[policy.Agreement, ...]:
     """Who approved this assessment, and whether they shaped the proposal or own its agent."""
-    owner = proposal.agent_version.agent.owner_id
     with connection.cursor() as cursor:
         cursor.execute(AGREED, [proposal.pk, assessment.pk, Answer.APPROVE.value])
-        return tuple(
-            policy.Agreement(person=person, name=name, shaped=shaped, owns_agent=person == owner)
-            for person, name, shaped in cursor.fetchall()
-        )
+        return _agreements(proposal, cursor.fetchall())
+
+
+def _agreements(proposal: Proposal, rows: Sequence[tuple[int, str, bool]]) -> tuple[policy.Agreement, ...]:
+    owner = proposal.agent_version.agent.owner_id
+    return tuple(
+        policy.Agreement(person=person, name=name, shaped=shaped, owns_agent=person == owner)
+        for person, name, shaped in rows
+    )
 
 
 def standing(
-    proposal: Proposal, assessment: Assessment, now: limits.InForce | None = None
+    proposal: Proposal,
+    assessment: Assessment,
+    now: limits.InForce | None = None,
+    given: tuple[policy.Agreement, ...] | None = None,
 ) -> tuple[Verdict, ...]:
-    """Where every requirement stands, with the agreements so far. `now` are the limits, if they were read already."""
+    """Where every requirement stands. `now` are the limits and `given` the agreements, if they were read already."""
     return policy.judge(
         policy.Situation(
             facts=facts_from(assessment.facts),
             findings=[Finding(**{**one, "level": Level(one["level"])}) for one in assessment.findings],
-            agreements=agreements(proposal, assessment),
+            agreements=given if given is not None else agreements(proposal, assessment),
             limits=now.of_policy if now is not None else limits.of_policy(),
         )
     )
@@ -377,25 +400,33 @@ def _decide(
     reason: Reason | None = None,
     note: str = "",
     dwell_ms: int | None = None,
-) -> Decision:
-    if Decision.objects.filter(assessment=assessment, by=by).exists():
+) -> tuple[policy.Agreement, ...]:
+    """Store the answer. Returns who agrees now; Conflict when this person answered before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            DECIDE,
+            {
+                "proposal": proposal.pk,
+                "assessment": assessment.pk,
+                "by": by.pk,
+                "answer": answer.value,
+                "digest": assessment.digest,
+                "reason": reason.value if reason is not None else "",
+                "note": note[:1000],
+                "name": by.get_full_name() or by.username,
+                "meaning": MEANINGS[answer],
+                "dwell": dwell_ms,
+            },
+        )
+        rows = cursor.fetchall()
+    if not any(new for *_, new in rows):
         raise Conflict(
             "you have answered this already; somebody else has to agree now", code="already_answered"
         )
-    return Decision.objects.create(
-        proposal=proposal,
-        assessment=assessment,
-        by=by,
-        answer=answer,
-        digest=assessment.digest,
-        reason=reason.value if reason is not None else "",
-        note=note[:1000],
-        name=by.get_full_name() or by.username,
-        role="supervisor",
-        meaning=MEANINGS[answer],
-        dwell_ms=dwell_ms,
-        at=Now(),
-    )
+    agreed = [
+        (person, name, shaped) for person, name, shaped, said, _ in rows if said == Answer.APPROVE.value
+    ]
+    return _agreements(proposal, agreed)
 
 
 def _reason(code: str) -> Reason:

@@ -6,11 +6,13 @@ caller saw, raises Conflict unless exactly one row changed, and records the audi
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Value
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from console import audit
@@ -81,6 +83,18 @@ MOVES: Mapping[State, Mapping[State, str]] = {
 }
 """From a state to the states it may go to, with the letter of the arrow."""
 
+MOVE = f"""
+WITH moved AS (
+    UPDATE console_proposal SET state = %(to)s, version = version + 1, state_since = statement_timestamp(),
+        state_reason = %(why)s{{sets}}
+    WHERE id = %(pk)s AND state = %(here)s AND version = %(version)s
+    RETURNING id
+)
+{audit.INTO} SELECT id, {audit.VALUES} FROM moved
+"""  # noqa: S608 all of it our own words
+"""One statement for the change and its entry: no row changed, no entry."""
+
+COLUMNS = {field.name: field.column for field in Proposal._meta.concrete_fields}  # noqa: SLF001 Django documents it
 PROPOSAL = Fetch(Proposal, "agent_version__agent", "connection__system", "grant")
 
 
@@ -107,15 +121,7 @@ def move(
             code="no_such_move",
             detail={"state": here.value},
         )
-    if not connection.in_atomic_block:
-        raise RuntimeError("a move belongs in the transaction of what causes it")
-    rows = Proposal.objects.filter(pk=proposal.pk, state=here, version=proposal.version)
-    changed = rows.update(
-        state=to, version=F("version") + 1, state_since=Now(), state_reason=reason[:500], **fields
-    )
-    if changed != 1:
-        raise moved_on(proposal)
-    audit.record(
+    values = audit.entry(
         verb,
         actor=actor,
         chain=audit.proposal_chain(proposal),
@@ -124,13 +130,34 @@ def move(
         proposal_version=proposal.version + 1,
         detail={"from": here.value, "to": to.value, "arrow": letter, "reason": reason, **(detail or {})},
     )
+    values |= {"pk": proposal.pk, "here": here.value, "version": proposal.version}
+    values |= {"to": to.value, "why": reason[:500]}
+    sets = "".join(_assigned(name, value, values) for name, value in fields.items())
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE.format(sets=sets), values)
+        if cursor.rowcount != 1:
+            raise moved_on(proposal)
     proposal.state, proposal.version, proposal.state_reason = to.value, proposal.version + 1, reason[:500]
-    for name, value in {"state_since": Now(), **fields}.items():
-        if value is None or type(value) in (int, str):
+    for name, value in {"state_since": None, **fields}.items():
+        if name != "state_since" and (value is None or type(value) in (int, str)):
             setattr(proposal, name, value)
         else:  # what the database made of it is read when somebody asks
             vars(proposal).pop(name, None)
     return proposal
+
+
+def _assigned(name: str, value: Any, values: dict[str, Any]) -> str:
+    """One more column to set: its SQL, with its value put among `values`. Now() and Now() + time are understood."""
+    column = COLUMNS[name]
+    if isinstance(value, Now):
+        return f", {column} = statement_timestamp()"
+    if isinstance(value, CombinedExpression):
+        if not (isinstance(value.lhs, Now) and value.connector == "+" and isinstance(value.rhs, Value)):
+            raise TypeError(f"{name}: a move sets plain values, Now() and Now() + timedelta")
+        values[f"set_{name}"] = value.rhs.value
+        return f", {column} = statement_timestamp() + %(set_{name})s"
+    values[f"set_{name}"] = value.value if isinstance(value, enum.Enum) else value
+    return f", {column} = %(set_{name})s"
 
 
 def moved_on(proposal: Proposal) -> Conflict:

@@ -26,22 +26,58 @@ from console.models import (
     AgentVersion,
     Cited,
     Grant,
-    IdempotencyKey,
     Proposal,
     Reading,
     Revision,
     State,
 )
+from console.models.loading import Fetch, Insert
 from integrations.contract import Closed, Finding, Level, TransactionType
 
 BELL = dt.timedelta(seconds=settings.BELL_SECONDS)
 """How long a bell may stay unheard before the sweep rings again."""
 
-WAITING = """
-SELECT count(*) FROM (
-    SELECT FROM console_proposal p JOIN console_agentversion v ON v.id = p.agent_version_id
-    WHERE v.agent_id = %s AND p.state = ANY(%s) LIMIT %s) waiting
+LOCKS = """
+SELECT CASE WHEN pg_try_advisory_xact_lock(hashtextextended(%s, 0))
+    THEN (SELECT true FROM pg_advisory_xact_lock(hashtextextended(%s, 0))) ELSE false END
 """
+"""One at a time per key, or not at all; then one at a time per agent, until its transaction ends."""
+
+ROOM = f"""
+SELECT EXISTS (SELECT FROM console_idempotencykey WHERE agent_id = %s AND key = %s), (SELECT count(*) FROM (
+    SELECT FROM console_proposal p JOIN console_agentversion v ON v.id = p.agent_version_id
+    WHERE v.agent_id = %s AND p.state IN ({", ".join(f"'{state.value}'" for state in PENDING)}) LIMIT %s) waiting)
+"""  # noqa: S608 our own words, written out so that the index over these states fits
+
+STORE = f"""
+WITH made AS (
+    INSERT INTO console_proposal (ref, agent_version_id, grant_id, connection_id, transaction_type, type_version,
+        autonomy, target, label, state, version, state_since, state_reason, revision, risk, value_currency,
+        submitted_at, expires_at, fence, ring_at, attempts_made, reverses_id)
+    VALUES (%(ref)s, %(version)s, %(grant)s, %(connection)s, %(type)s, %(type_version)s, %(autonomy)s, %(target)s, '',
+        %(state)s, 0, statement_timestamp(), '', 1, 0, '', statement_timestamp(),
+        statement_timestamp() + %(expires)s, 0, statement_timestamp() + %(bell)s, 0, %(reverses)s)
+    RETURNING id
+), revised AS (
+    INSERT INTO console_revision (proposal_id, number, payload, digest, rationale, by_agent_id, created_at)
+    SELECT id, 1, %(payload)s, %(digest)s, %(rationale)s, %(version)s, statement_timestamp() FROM made
+    RETURNING id
+), kept AS (
+    INSERT INTO console_idempotencykey (agent_id, key, fingerprint, status, proposal_id, created_at)
+    SELECT %(agent)s, %(key)s, %(fingerprint)s, 202, id, statement_timestamp() FROM made
+), told AS ({audit.INTO} SELECT id, {audit.VALUES} FROM made)
+SELECT made.id, revised.id FROM made, revised
+"""  # noqa: S608 the same
+"""A proposal with its first revision, its key and its entry."""
+
+KNOWN = Fetch(
+    Proposal,
+    "agent_version__agent",
+    "connection__system",
+    "grant",
+    asks="(SELECT k.fingerprint FROM console_idempotencykey k WHERE k.proposal_id = t.id)",
+)
+REVISED = Insert(Revision, now=("created_at",))
 
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[0-9A-HJKMNP-TV-Z]{12}$")]
 
@@ -129,24 +165,14 @@ def submit(version: AgentVersion, *, raw: bytes, key: str, actor: Actor) -> Subm
     if (known := _replay(version, key, fingerprint)) is not None:
         return Submitted(known, replayed=True)
     parsed = read_envelope(version, raw)
-    access.check_not_stopped(
-        system=parsed.grant.connection.system.slug, type_name=parsed.type.name, agent=version.agent.slug
-    )
-    with transaction.atomic():
-        _only_one(f"key:{version.agent_id}:{key}")
-        if (known := _replay(version, key, fingerprint)) is not None:
-            return Submitted(known, replayed=True)
-        _check_room(version)
-        proposal = _store(version, parsed, actor)
-        IdempotencyKey.objects.create(
-            agent_id=version.agent_id,
-            key=key,
-            fingerprint=fingerprint,
-            status=202,
-            proposal=proposal,
-            created_at=Now(),
+    if parsed.grant.asked:
+        access.check_not_stopped(
+            system=parsed.grant.connection.system.slug, type_name=parsed.type.name, agent=version.agent.slug
         )
-    return Submitted(proposal, replayed=False)
+    with transaction.atomic():
+        if not _room(version, key) and (known := _replay(version, key, fingerprint)) is not None:
+            return Submitted(known, replayed=True)
+        return Submitted(_store(version, parsed, key, fingerprint, actor), replayed=False)
 
 
 def revise(proposal: Proposal, version: AgentVersion, *, raw: bytes, actor: Actor) -> Proposal:
@@ -174,14 +200,13 @@ def revise(proposal: Proposal, version: AgentVersion, *, raw: bytes, actor: Acto
         if row is None or row.state != State.CHANGES_REQUESTED:
             raise moved_on(proposal)
         number = row.revision + 1
-        revision = Revision.objects.create(
+        revision = REVISED.one(
             proposal=row,
             number=number,
             payload=text,
             digest=text_digest(text),
             rationale=envelope.rationale,
             by_agent=version,
-            created_at=Now(),
         )
         Cited.objects.bulk_create(Cited(revision=revision, reading=reading) for reading in readings)
         move(
@@ -217,34 +242,22 @@ def validate(version: AgentVersion, *, raw: bytes) -> tuple[Parsed | None, tuple
         return None, refused.findings or (Finding(refused.code, Level.ERROR, refused.text),)
 
 
-def _store(version: AgentVersion, parsed: Parsed, actor: Actor) -> Proposal:
-    proposal = Proposal.objects.create(
-        ref=references.new("CS"),
-        agent_version=version,
-        grant=parsed.grant,
-        connection=parsed.grant.connection,
-        transaction_type=parsed.type.name,
-        type_version=parsed.type.version,
-        autonomy=parsed.grant.autonomy,
-        target=parsed.type.target(parsed.payload) or "",
-        reverses=parsed.reverses,
-        state_since=Now(),
-        submitted_at=Now(),
-        expires_at=Now() + dt.timedelta(minutes=parsed.envelope.expires_in_minutes),
-        ring_at=Now() + BELL,
-    )
-    revision = Revision.objects.create(
-        proposal=proposal,
-        number=1,
-        payload=parsed.payload_text,
-        digest=text_digest(parsed.payload_text),
-        rationale=parsed.envelope.rationale,
-        by_agent=version,
-        created_at=Now(),
-    )
-    if parsed.readings:
-        Cited.objects.bulk_create(Cited(revision=revision, reading=reading) for reading in parsed.readings)
-    audit.record(
+def _store(version: AgentVersion, parsed: Parsed, key: str, fingerprint: str, actor: Actor) -> Proposal:
+    grant, type_ = parsed.grant, parsed.type
+    known: dict[str, Any] = {
+        "ref": references.new("CS"),
+        "agent_version": version,
+        "grant": grant,
+        "connection": grant.connection,
+        "transaction_type": type_.name,
+        "type_version": type_.version,
+        "autonomy": grant.autonomy,
+        "target": type_.target(parsed.payload) or "",
+        "reverses": parsed.reverses,
+    }
+    proposal = Proposal(**known)
+    digest = text_digest(parsed.payload_text)
+    values = audit.entry(
         "proposal.submit",
         actor=actor,
         chain=audit.proposal_chain(proposal),
@@ -253,58 +266,86 @@ def _store(version: AgentVersion, parsed: Parsed, actor: Actor) -> Proposal:
         proposal_version=0,
         detail={
             "to": State.RECEIVED.value,
-            "transaction_type": parsed.type.name,
-            "type_version": parsed.type.version,
-            "connection": parsed.grant.connection.name,
-            "digest": revision.digest,
+            "transaction_type": type_.name,
+            "type_version": type_.version,
+            "connection": grant.connection.name,
+            "digest": digest,
             "readings": [reading.ref for reading in parsed.readings],
         },
     )
+    values |= {
+        "ref": proposal.ref,
+        "version": version.pk,
+        "grant": grant.pk,
+        "connection": grant.connection_id,
+        "type": type_.name,
+        "type_version": type_.version,
+        "autonomy": grant.autonomy,
+        "target": proposal.target,
+        "state": State.RECEIVED.value,
+        "expires": dt.timedelta(minutes=parsed.envelope.expires_in_minutes),
+        "bell": BELL,
+        "reverses": parsed.reverses.pk if parsed.reverses is not None else None,
+        "payload": parsed.payload_text,
+        "digest": digest,
+        "rationale": parsed.envelope.rationale,
+        "agent": version.agent_id,
+        "key": key,
+        "fingerprint": fingerprint,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(STORE, values)
+        proposal.pk, revision = cursor.fetchone() or (0, 0)
+    proposal._state.adding = False  # noqa: SLF001 it is stored, and what the database gave it is read when asked for
+    for name in ("state_since", "submitted_at", "expires_at", "ring_at"):
+        del vars(proposal)[name]
+    if parsed.readings:
+        Cited.objects.bulk_create(Cited(revision_id=revision, reading=reading) for reading in parsed.readings)
     dispatch.after_commit("console.tasks.assess", proposal.pk)
     return proposal
 
 
 def _replay(version: AgentVersion, key: str, fingerprint: str) -> Proposal | None:
-    known = (
-        IdempotencyKey.objects.filter(agent_id=version.agent_id, key=key)
-        .select_related("proposal__agent_version__agent", "proposal__connection__system", "proposal__grant")
-        .first()
+    known = KNOWN.one(
+        "t.id = (SELECT proposal_id FROM console_idempotencykey WHERE agent_id = %s AND key = %s)",
+        [version.agent_id, key],
     )
     if known is None:
         return None
-    if known.fingerprint != fingerprint:
+    if known.asked != fingerprint:
         raise Refused(
             "this Idempotency-Key came with another body before; use a new key for a new proposal",
             code="key_reused",
         )
-    return known.proposal
+    return known
 
 
-def _only_one(name: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [name])
-        row = cursor.fetchone()
-    if row is None or not row[0]:
-        raise Conflict(
-            "a request with this Idempotency-Key is being worked on; repeat it in a second",
-            code="key_running",
-        )
+def _room(version: AgentVersion, key: str) -> bool:
+    """Whether this key is new; until the transaction ends nobody else uses it, and nobody submits for this agent.
 
-
-def _check_room(version: AgentVersion) -> None:
-    """Exact also when many submit at once: one at a time per agent, until its transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"room:{version.agent_id}"])
+    Exact also when many submit at once. Conflict while the same key is being worked on, Exhausted when as many wait
+    as may.
+    """
     cap = version.agent.pending_cap
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, [version.agent_id, [state.value for state in PENDING], cap])
-        (pending,) = cursor.fetchone() or (cap,)
+        cursor.execute(LOCKS, [f"key:{version.agent_id}:{key}", f"room:{version.agent_id}"])
+        locked_now = cursor.fetchone()
+        if locked_now is None or not locked_now[0]:
+            raise Conflict(
+                "a request with this Idempotency-Key is being worked on; repeat it in a second",
+                code="key_running",
+            )
+        cursor.execute(ROOM, [version.agent_id, key, version.agent_id, cap])
+        known, pending = cursor.fetchone() or (False, cap)
+    if known:
+        return False
     if pending >= cap:
         raise Exhausted(
             f"{cap} proposals of this agent wait already; withdraw some, or wait for decisions",
             retry_after=60,
             code="too_many_pending",
         )
+    return True
 
 
 def _canonical_payload(payload: dict[str, Any]) -> str:

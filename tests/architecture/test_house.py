@@ -23,6 +23,10 @@ from console.registry import widenings
 CODE = sorted((ROOT / "console").rglob("*.py")) + sorted((ROOT / "integrations").rglob("*.py"))
 MODELS = {model.__name__: model for model in apps.get_app_config("console").get_models()}
 STATE_WRITERS = {"console/lifecycle/states.py"}
+STATE_IN_SQL = re.compile(
+    r"UPDATE\s+console_proposal\b(?:(?!\bWHERE\b).)*\b(?:state|version|state_since)\s*=",
+    re.DOTALL | re.IGNORECASE,
+)
 TERMINALS = (
     "console/management/",
     "integrations/sandbox/__main__.py",
@@ -61,7 +65,7 @@ def production() -> list[Path]:
 
 
 def test_only_one_function_writes_a_state_or_a_version() -> None:
-    found = set()
+    found = {name(path) for path in production() if any(map(STATE_IN_SQL.search, texts(path)))}
     for path in production():
         for node in ast.walk(tree(path)):
             if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):

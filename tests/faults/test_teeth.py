@@ -48,15 +48,15 @@ BUGS = [
     Bug(
         "the note does not look at the fence",
         COMMIT,
-        "state=State.COMMITTING, fence=attempt.fence, lease_until__gt=Now()",
-        "state=State.COMMITTING",
+        "AND state = 'committing' AND fence = %(fence)s AND lease_until > statement_timestamp()",
+        "AND state = 'committing'",
         "tests/lifecycle/test_fence.py::test_a_worker_that_slept_sends_nothing_more",
     ),
     Bug(
         "the note is not written",
         COMMIT,
-        "        AttemptNote.objects.create(attempt=attempt, step=place, detail=dict(about), at=Now())\n",
-        "",
+        "statement_timestamp() FROM held\n)",
+        "statement_timestamp() FROM held WHERE false\n)",
         f"{ANY_FAULT}[timeout before effect-read-back only]",
     ),
     Bug(
@@ -91,8 +91,8 @@ BUGS = [
     Bug(
         "the digest is not compared",
         COMMIT,
-        "    if judged.digest != approved.digest:\n",
-        "    if not judged.digest:\n",
+        "    if judged.digest != approved.digest or",
+        "    if not judged.digest or",
         "tests/lifecycle/test_voids.py::test_a_record_edited_after_the_approval_voids_it_and_shows_what_moved",
     ),
     Bug(
@@ -126,8 +126,8 @@ BUGS = [
     Bug(
         "a state is set without comparing",
         "console/lifecycle/states.py",
-        "Proposal.objects.filter(pk=proposal.pk, state=here, version=proposal.version)",
-        "Proposal.objects.filter(pk=proposal.pk)",
+        "    WHERE id = %(pk)s AND state = %(here)s AND version = %(version)s\n",
+        "    WHERE id = %(pk)s\n",
         "tests/lifecycle/test_fence.py::test_a_move_from_what_is_no_longer_so_changes_nothing",
     ),
     Bug(
