@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from console import dispatch
@@ -30,6 +30,15 @@ BELLS: Mapping[State, str] = {
     State.OUTCOME_UNKNOWN: "console.tasks.read_back",
 }
 """Which bell a state waits for."""
+
+EXPIRED = """
+(SELECT id FROM console_proposal WHERE state = 'in_review' AND expires_at <= statement_timestamp()
+ ORDER BY expires_at LIMIT %(most)s)
+UNION ALL
+(SELECT id FROM console_proposal WHERE state = ANY(%(states)s) AND state <> 'in_review'
+    AND expires_at <= statement_timestamp() LIMIT %(most)s)
+"""
+"""What is in review has an index by time; the others are few."""
 
 EXPIRES = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED, State.APPROVED)
 
@@ -71,9 +80,10 @@ def _hear() -> int:
 
 def _expire(actor: Actor) -> int:
     expired = 0
-    for proposal in Proposal.objects.filter(state__in=EXPIRES, expires_at__lte=Now()).order_by("expires_at")[
-        :BATCH
-    ]:
+    with connection.cursor() as cursor:
+        cursor.execute(EXPIRED, {"states": [state.value for state in EXPIRES], "most": BATCH})
+        due = [pk for (pk,) in cursor.fetchall()]
+    for proposal in Proposal.objects.filter(pk__in=due).order_by("expires_at"):
         try:
             with transaction.atomic():
                 row = locked(proposal, skip_locked=True)
@@ -96,6 +106,6 @@ def _expire(actor: Actor) -> int:
 
 
 def _clear() -> int:
-    old = IdempotencyKey.objects.filter(created_at__lt=Now() - KEEP_KEYS).values_list("pk", flat=True)[:BATCH]
-    cleared, _ = IdempotencyKey.objects.filter(pk__in=list(old)).delete()
+    oldest = IdempotencyKey.objects.order_by("pk").values_list("pk", flat=True)[:BATCH]
+    cleared, _ = IdempotencyKey.objects.filter(pk__in=list(oldest), created_at__lt=Now() - KEEP_KEYS).delete()
     return cleared

@@ -17,8 +17,12 @@ class Assessment(models.Model):
     decision names it; the commit sends nothing whose digest differs.
     """
 
-    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="assessments")
-    revision = models.ForeignKey(Revision, on_delete=models.PROTECT, related_name="assessments")
+    proposal = models.ForeignKey(
+        Proposal, on_delete=models.PROTECT, related_name="assessments", db_index=False
+    )
+    revision = models.ForeignKey(
+        Revision, on_delete=models.PROTECT, related_name="assessments", db_index=False
+    )
     number = models.PositiveIntegerField()
     type_version = models.PositiveIntegerField()
     policy_version = models.CharField(max_length=64)
@@ -39,6 +43,8 @@ class Assessment(models.Model):
     created_at = models.DateTimeField()
     db_now: dt.datetime
     """The database's clock when the row was read, where `models.loading` read it."""
+    asked: int
+    """How many approved it, where `web.queue` read it."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["proposal", "number"], name="assessment_once")]

@@ -29,8 +29,10 @@ class Attempt(models.Model):
     one being sent (0-based) and `stamps` what it expects; with `fence` they say who may go on.
     """
 
-    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="attempts")
-    assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, related_name="attempts")
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="attempts", db_index=False)
+    assessment = models.ForeignKey(
+        Assessment, on_delete=models.PROTECT, related_name="attempts", db_index=False
+    )
     number = models.PositiveSmallIntegerField()
     fence = models.PositiveIntegerField()
     adapter = models.CharField(max_length=200)
@@ -76,7 +78,7 @@ class ReadBack(models.Model):
     expected and found for every changed field that does not read as approved.
     """
 
-    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="read_backs")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="read_backs", db_index=False)
     seen = models.CharField(max_length=10)
     text = models.CharField(max_length=500, blank=True)
     record = models.JSONField(null=True)

@@ -18,7 +18,9 @@ class AuditEntry(models.Model):
     """
 
     chain = models.CharField(max_length=80)
-    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, null=True, related_name="entries")
+    proposal = models.ForeignKey(
+        Proposal, on_delete=models.PROTECT, null=True, related_name="entries", db_index=False
+    )
     proposal_version = models.PositiveIntegerField(null=True)
     verb = models.CharField(max_length=40)
     actor_kind = models.CharField(max_length=10)

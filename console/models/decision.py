@@ -38,8 +38,12 @@ class Decision(models.Model):
     """
 
     proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="decisions")
-    assessment = models.ForeignKey(Assessment, on_delete=models.PROTECT, related_name="decisions")
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions")
+    assessment = models.ForeignKey(
+        Assessment, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="decisions", db_index=False
+    )
     answer = models.CharField(max_length=16, choices=Answer.choices)
     digest = models.CharField(max_length=64)
     reason = models.CharField(max_length=24, choices=Reason.choices, blank=True)

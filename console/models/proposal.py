@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from console.models.agent import AgentVersion, Grant
 from console.models.system import Connection
@@ -50,6 +52,11 @@ PENDING = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED)
 LIVE = tuple(state for state in State if state not in FINAL)
 
 
+IN_REVIEW = models.Q(state="in_review")
+NO_VALUE = Decimal(10) ** 15
+"""What stands for no value in the order by money: beyond every value, so it comes last."""
+
+
 class Risk(models.IntegerChoices):
     """How much care an item wants, from the assessment; the queue sorts by it."""
 
@@ -66,10 +73,14 @@ class Proposal(models.Model):
     `ring_at` are on the database's clock. Only `lifecycle.states` writes `state` and `version`.
     """
 
-    ref = models.CharField(max_length=20, unique=True)
-    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="proposals")
+    ref = models.CharField(max_length=20)
+    agent_version = models.ForeignKey(
+        AgentVersion, on_delete=models.PROTECT, related_name="proposals", db_index=False
+    )
     grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="proposals")
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="proposals")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="proposals", db_index=False
+    )
     transaction_type = models.CharField(max_length=64)
     type_version = models.PositiveIntegerField()
     autonomy = models.CharField(max_length=8)
@@ -96,21 +107,34 @@ class Proposal(models.Model):
     """When the sweep rings again; null when no worker has anything to do."""
     attempts_made = models.PositiveSmallIntegerField(default=0)
     reverses = models.ForeignKey(
-        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals"
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
     db_now: dt.datetime
     """The database's clock when the row was read, where `models.loading` read it."""
+    asked: str
+    """The fingerprint of its key, where `lifecycle.submit` read it."""
 
     class Meta:
+        # The queue's orders are written so that a page goes on from a row by one comparison (see web.queue), and
+        # hold what is in review only: every index that a state is part of costs a write for each change of state.
         indexes = [
-            models.Index(fields=["state", "-risk", "id"], name="queue_by_risk"),
-            models.Index(fields=["state", "expires_at", "id"], name="queue_by_time"),
-            models.Index(fields=["state", "-value_amount", "id"], name="queue_by_money"),
+            models.Index(models.F("risk") * -1, "id", name="queue_by_risk", condition=IN_REVIEW),
+            models.Index("expires_at", "id", name="queue_by_time", condition=IN_REVIEW),
+            models.Index(
+                Coalesce(models.F("value_amount") * -1, models.Value(NO_VALUE)),
+                "id",
+                name="queue_by_money",
+                condition=IN_REVIEW,
+            ),
             models.Index(fields=["state", "-id"], name="proposal_state_newest"),
+            models.Index(
+                fields=["agent_version"], name="pending_of_version", condition=models.Q(state__in=PENDING)
+            ),
             models.Index(fields=["agent_version", "transaction_type", "state"], name="record_of_version"),
-            models.Index(fields=["ring_at"], name="to_ring", condition=models.Q(ring_at__isnull=False)),
             models.Index(fields=["connection", "transaction_type", "target"], name="same_target"),
+            models.Index(fields=["reverses"], name="reversals", condition=models.Q(reverses__isnull=False)),
         ]
+        constraints = [models.UniqueConstraint(fields=["ref"], name="proposal_ref_once")]
 
     def __str__(self) -> str:
         return self.ref
@@ -128,14 +152,16 @@ class Revision(models.Model):
     because the bytes are what was shown and what is sent.
     """
 
-    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="revisions")
+    proposal = models.ForeignKey(Proposal, on_delete=models.PROTECT, related_name="revisions", db_index=False)
     number = models.PositiveIntegerField()
     payload = models.TextField()
     digest = models.CharField(max_length=64)
     rationale = models.TextField(blank=True)
-    by_agent = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, null=True, related_name="+")
+    by_agent = models.ForeignKey(
+        AgentVersion, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
+    )
     by_user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
     created_at = models.DateTimeField()
 
@@ -161,11 +187,15 @@ class Reading(models.Model):
     """
 
     ref = models.CharField(max_length=20, unique=True)
-    agent_version = models.ForeignKey(AgentVersion, on_delete=models.PROTECT, related_name="readings")
+    agent_version = models.ForeignKey(
+        AgentVersion, on_delete=models.PROTECT, related_name="readings", db_index=False
+    )
     key_id = models.CharField(max_length=16)
     tool = models.CharField(max_length=64)
     tool_version = models.PositiveIntegerField()
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="readings")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="readings", db_index=False
+    )
     arguments = models.JSONField()
     outcome = models.CharField(max_length=20)
     """answered, rejected, unavailable, in_doubt, out_of_scope, unsupported, error (the adapter itself failed)"""
@@ -213,7 +243,7 @@ class IdempotencyKey(models.Model):
     while that is being made. Kept at least thirty days.
     """
 
-    agent = models.ForeignKey("console.Agent", on_delete=models.PROTECT, related_name="+")
+    agent = models.ForeignKey("console.Agent", on_delete=models.PROTECT, related_name="+", db_index=False)
     key = models.CharField(max_length=128)
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)

@@ -12,13 +12,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core import signing
-from django.db import connection
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -31,23 +27,20 @@ from console.errors import CountersignError
 from console.models import (
     FINAL,
     Agent,
-    AgentVersion,
-    Answer,
     Assessment,
     Connection,
-    Decision,
-    Grant,
     KillSwitch,
     Proposal,
     Risk,
     Scope,
     State,
 )
+from console.models.loading import Fetch
 from console.web import context, showing
 from console.web.guards import signed_in
+from console.web.listing import CAP, Condition, after, asked, count, found_sql, in_states, key_of, keys
 
 PAGE = 25
-CAP = 10_000
 WINDOW = 20_000
 REF = re.compile(r"^[A-Z]{2}-[0-9A-HJKMNP-TV-Z]{12}$")
 UNDER_WAY = (
@@ -84,6 +77,37 @@ GROUPS = (
     Group("under-way", "Under way", UNDER_WAY, "Nothing is being checked or committed right now."),
     Group("back", "With agents", (State.CHANGES_REQUESTED,), "No agent has been asked for changes."),
     Group("done", "Done", FINAL, "Nothing has come to an end yet.", counted=False),
+)
+VERSIONS = "SELECT v.id FROM console_agentversion v JOIN console_agent a ON a.id = v.agent_id"
+NEWEST_OF = """(
+    SELECT DISTINCT ON (n.proposal_id) n.id FROM console_assessment n WHERE n.proposal_id = ANY(%s)
+    ORDER BY n.proposal_id, n.number DESC)
+"""
+ANSWERED = """
+SELECT d.proposal_id FROM console_decision d JOIN console_proposal q ON q.id = d.proposal_id AND q.state = 'in_review'
+WHERE d.by_id = %s AND d.assessment_id = (
+    SELECT n.id FROM console_assessment n WHERE n.proposal_id = d.proposal_id ORDER BY n.number DESC LIMIT 1)
+"""
+OTHERS = f"""
+SELECT count(*) FROM console_proposal p WHERE p.state = 'in_review'
+    AND (p.agent_version_id = ANY(ARRAY({VERSIONS} WHERE a.owner_id = %s)) OR p.id = ANY(ARRAY({ANSWERED})))
+"""  # noqa: S608 our own words
+CLOSED = """
+coalesce((SELECT array_agg(g.id) FROM console_grant g JOIN console_connection c ON c.id = g.connection_id
+    WHERE g.frozen_at IS NOT NULL OR g.autonomy = 'off' OR NOT c.enabled OR g.valid_until <= statement_timestamp()),
+    '{}'),
+coalesce((SELECT array_agg(id) FROM console_grant WHERE autonomy = 'shadow'), '{}')
+"""
+LOOKING = """
+SELECT c.proposal_id, coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username)
+FROM console_claim c JOIN auth_user u ON u.id = c.by_id
+WHERE c.proposal_id = ANY(%s) AND c.by_id <> %s AND c.until > statement_timestamp()
+"""
+REFERENCE = Fetch(Proposal)
+ROW = Fetch(Proposal, "agent_version__agent", "connection__system", "grant__connection")
+NEWEST = Fetch(
+    Assessment,
+    asks="(SELECT count(*) FROM console_decision d WHERE d.assessment_id = t.id AND d.answer = 'approve')",
 )
 SORTS = {"risk": "Risk", "money": "Money at stake", "time": "Time left", "newest": "Newest"}
 
@@ -150,34 +174,13 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "queue/page.html", {**shown, **choices})
 
 
-def select(user: User, chosen: Filter, stops: list[KillSwitch]) -> QuerySet[Proposal]:
-    """The proposals of a filter, in its order, without its place to go on from."""
-    found = access.visible_to(user).filter(state__in=chosen.group.states)
-    if chosen.group.name == "mine":
-        found = _for(user, found)
-    if chosen.group.name == "held":
-        found = found.filter(_held(stops))
-    if chosen.type:
-        found = found.filter(transaction_type=chosen.type)
-    if chosen.agent:
-        versions = AgentVersion.objects.filter(agent__slug=chosen.agent).values_list("pk", flat=True)
-        found = found.filter(agent_version__in=list(versions))
-    if chosen.connection:
-        found = found.filter(connection__name=chosen.connection)
-    if chosen.text:
-        found = _search(user, found, chosen)
-    return found.order_by(*_order(chosen.sort))
-
-
 def next_for(user: User, *, without: Proposal | None = None, sort: str = "risk") -> Proposal | None:
     """The next proposal that waits for this person."""
-    found = _for(user, access.visible_to(user).filter(state=State.IN_REVIEW)).select_related(None)
+    conditions = [Condition("p.state = 'in_review'"), *_for(user)]
     if without is not None:
-        found = found.exclude(pk=without.pk)
-    if sort == "money":
-        with_value = found.filter(value_amount__isnull=False).order_by(*_order(sort)).first()
-        return with_value if with_value is not None else found.order_by("id").first()
-    return found.order_by(*_order(sort if sort in SORTS else "risk")).first()
+        conditions.append(Condition("p.id <> %s", without.pk))
+    first = keys(conditions, sort if sort in SORTS else "risk", 1)
+    return REFERENCE.one("t.id = %s", first) if first else None
 
 
 def held_by(proposal: Proposal, stops: list[KillSwitch]) -> str:
@@ -202,87 +205,47 @@ def held_by(proposal: Proposal, stops: list[KillSwitch]) -> str:
 
 
 def _list(user: User, chosen: Filter, stops: list[KillSwitch]) -> dict[str, Any]:
-    found = select(user, chosen, stops)
-    rows = _page(user, found, chosen)
-    more = rows[PAGE - 1] if len(rows) > PAGE else None
-    rows = rows[:PAGE]
-    counts = _counts(user, chosen, stops)
-    total = (
-        found.order_by().select_related(None)[: CAP + 1].count()
-        if chosen.narrowed or chosen.group.name == "done"
-        else counts[chosen.group.name]
-    )
+    counts, held = _counts(user, chosen, stops)
+    conditions = _conditions(user, chosen, held)
+    found = keys([*conditions, *after(chosen.after, chosen.sort)], chosen.sort, PAGE + 1)
+    rows = {row.pk: row for row in ROW.all("t.id = ANY(%s)", [found])} if found else {}
+    more = rows[found[PAGE - 1]] if len(found) > PAGE else None
+    total = count(conditions) if chosen.narrowed or chosen.group.name == "done" else counts[chosen.group.name]
     return {
         "filter": chosen,
         "groups": [(group, _capped(counts.get(group.name))) for group in GROUPS],
         "total": _capped(total),
         "one": total == 1,
-        "rows": _rows(rows, user, stops),
-        "next_key": _key(more, chosen.sort) if more is not None else "",
+        "rows": _rows([rows[key] for key in found[:PAGE] if key in rows], user, stops),
+        "next_key": key_of(more, chosen.sort) if more is not None else "",
         "window": WINDOW if chosen.text and chosen.group.name == "done" else 0,
         "sort_text": SORTS[chosen.sort],
     }
 
 
-def _page(user: User, found: QuerySet[Proposal], chosen: Filter) -> list[Proposal]:
-    """One page and one row more. The keys first, from the index alone; then the few rows with what they need.
-
-    By money, what has a value comes first and is read from its index; what has none follows by age.
-    """
-    keys = _after(found, chosen).select_related(None).values_list("pk", flat=True)
-    if chosen.sort == "money":
-        chosen_keys = list(keys.filter(value_amount__isnull=False)[: PAGE + 1])
-        if len(chosen_keys) <= PAGE:
-            rest = keys.filter(value_amount__isnull=True).order_by("id")
-            chosen_keys += rest[: PAGE + 1 - len(chosen_keys)]
-    else:
-        chosen_keys = list(keys[: PAGE + 1])
-    rows = access.visible_to(user).select_related("grant__connection", "claim__by").in_bulk(chosen_keys)
-    return [rows[key] for key in chosen_keys if key in rows]
-
-
 def _rows(proposals: list[Proposal], user: User, stops: list[KillSwitch]) -> list[dict[str, Any]]:
-    newest = _newest(proposals)
-    now = timezone.now()
+    listed = [proposal.pk for proposal in proposals]
+    newest = {one.proposal_id: one for one in NEWEST.all("t.id IN " + NEWEST_OF, [listed])} if listed else {}
+    looking = dict(asked(LOOKING, [Condition("", listed, user.pk)])) if listed else {}
+    today = timezone.now().date()
     rows = []
     for proposal in proposals:
         assessment = newest.get(proposal.pk)
-        claim = getattr(proposal, "claim", None)
         rows.append(
             {
                 "proposal": proposal,
-                "line": _line(proposal, assessment, now.date()),
+                "line": _line(proposal, assessment, today),
                 "warnings": sum(one["level"] == "warning" for one in assessment.findings)
                 if assessment
                 else 0,
-                "agreed": assessment.agreed if assessment else 0,  # type: ignore[attr-defined]
+                "agreed": assessment.asked if assessment else 0,
                 "needed": _needed(assessment),
                 "held": held_by(proposal, stops),
-                "looking": claim.by
-                if claim is not None and claim.until > now and claim.by_id != user.pk
-                else None,
+                "looking": looking.get(proposal.pk),
                 "risk": Risk(proposal.risk).label,
             }
         )
     return rows
-
-
-def _newest(proposals: list[Proposal]) -> dict[int, Assessment]:
-    agreed = (
-        Decision.objects.filter(assessment=OuterRef("pk"), answer=Answer.APPROVE)
-        .order_by()
-        .values("assessment")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    found = (
-        Assessment.objects.filter(proposal__in=proposals)
-        .order_by("proposal_id", "-number")
-        .distinct("proposal_id")
-        .defer("plan", "moved")
-        .annotate(agreed=Subquery(agreed))
-    )
-    return {one.proposal_id: one for one in found}
 
 
 def _line(proposal: Proposal, assessment: Assessment | None, today: dt.date) -> str:
@@ -299,124 +262,105 @@ def _needed(assessment: Assessment | None) -> int:
     return 1 if second is None or second["status"] == "not_applicable" else 2
 
 
-def _for(user: User, found: QuerySet[Proposal]) -> QuerySet[Proposal]:
+def _conditions(user: User, chosen: Filter, held: list[Condition]) -> list[Condition]:
+    """What a filter asks for, without the place to go on from."""
+    if REF.match(chosen.text.upper()):
+        return [Condition("p.ref = %s", chosen.text.upper())]
+    found = [in_states(*chosen.group.states)]
+    if chosen.group.name == "mine":
+        found += _for(user)
+    if chosen.group.name == "held":
+        found += held
+    if chosen.type:
+        found.append(Condition("p.transaction_type = %s", chosen.type))
+    if chosen.agent:
+        found.append(Condition(f"p.agent_version_id IN ({VERSIONS} WHERE a.slug = %s)", chosen.agent))
+    if chosen.connection:
+        found.append(
+            Condition(
+                "p.connection_id = (SELECT id FROM console_connection WHERE name = %s)", chosen.connection
+            )
+        )
+    if chosen.text:
+        found += _search(chosen)
+    return found
+
+
+def _for(user: User) -> list[Condition]:
     """Without what this person may not decide or has answered already."""
-    owned = list(AgentVersion.objects.filter(agent__owner=user).values_list("pk", flat=True))
-    newest = Assessment.objects.filter(proposal=OuterRef("proposal")).order_by("-number").values("pk")[:1]
-    answered = list(
-        Decision.objects.filter(by=user, proposal__state=State.IN_REVIEW)
-        .annotate(newest=Subquery(newest))
-        .filter(assessment=F("newest"))
-        .order_by("-id")
-        .values_list("proposal_id", flat=True)[:2000]
-    )
-    if owned:
-        found = found.exclude(agent_version__in=owned)
-    return found.exclude(pk__in=answered) if answered else found
+    return [
+        Condition(f"p.agent_version_id <> ALL(ARRAY({VERSIONS} WHERE a.owner_id = %s))", user.pk),
+        Condition(f"p.id <> ALL(ARRAY({ANSWERED}))", user.pk),
+    ]
 
 
-def _held(stops: list[KillSwitch]) -> Q:
-    grants = Grant.objects.filter(
-        Q(frozen_at__isnull=False)
-        | Q(autonomy="off")
-        | Q(connection__enabled=False)
-        | Q(valid_until__lte=timezone.now())
-    ).values("pk")
-    held = Q(grant__in=grants) | Q(grant__autonomy="shadow") & ~Q(autonomy="shadow")
+def _held(closed: list[int], shadow: list[int], stops: list[KillSwitch]) -> list[Condition]:
+    """What holds a proposal where it is: a grant that is not open, or is in shadow again, or a kill switch."""
+    either = [
+        Condition("p.grant_id = ANY(%s)", closed),
+        Condition("p.autonomy <> 'shadow' AND p.grant_id = ANY(%s)", shadow),
+    ]
     for thrown in stops:
         if thrown.scope == Scope.EVERYTHING:
-            return Q()
+            return []
         if thrown.scope == Scope.SYSTEM:
-            held |= Q(connection__system__slug=thrown.value)
+            systems = "SELECT c.id FROM console_connection c JOIN console_system s ON s.id = c.system_id"
+            either.append(Condition(f"p.connection_id IN ({systems} WHERE s.slug = %s)", thrown.value))
         elif thrown.scope == Scope.TYPE:
-            held |= Q(transaction_type=thrown.value)
+            either.append(Condition("p.transaction_type = %s", thrown.value))
         elif thrown.scope == Scope.AGENT:
-            held |= Q(agent_version__agent__slug=thrown.value)
-    return held
+            either.append(Condition(f"p.agent_version_id IN ({VERSIONS} WHERE a.slug = %s)", thrown.value))
+    sql = " OR ".join(one.sql for one in either)
+    return [Condition(f"({sql})", *(value for one in either for value in one.values))]
 
 
-def _search(user: User, found: QuerySet[Proposal], chosen: Filter) -> QuerySet[Proposal]:
-    """By reference anywhere; by target or label within the group."""
-    if REF.match(chosen.text.upper()):
-        return access.visible_to(user).filter(ref=chosen.text.upper())
+def _search(chosen: Filter) -> list[Condition]:
+    """By words of reference, target or label within the group."""
+    like = chosen.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    found = [
+        Condition(
+            "(p.label ILIKE %s OR upper(p.target) = upper(%s) OR p.ref LIKE %s)",
+            f"%{like}%",
+            chosen.text,
+            f"%{like.upper()}%",
+        )
+    ]
     if chosen.group.name == "done":
-        group = Proposal.objects.filter(state__in=chosen.group.states).order_by("-id")
-        oldest = group.values_list("pk", flat=True)[WINDOW : WINDOW + 1].first()
-        if oldest is not None:
-            found = found.filter(pk__gt=oldest)
-    return found.filter(
-        Q(label__icontains=chosen.text)
-        | Q(target__iexact=chosen.text)
-        | Q(ref__icontains=chosen.text.upper())
+        states = in_states(*chosen.group.states).sql
+        oldest = (
+            f"SELECT p.id FROM console_proposal p WHERE {states} ORDER BY p.id DESC LIMIT 1 OFFSET {WINDOW}"  # noqa: S608 our own words
+        )
+        found.append(Condition(f"p.id > coalesce(({oldest}), 0)"))
+    return found
+
+
+def _counts(user: User, chosen: Filter, stops: list[KillSwitch]) -> tuple[dict[str, int], list[Condition]]:
+    """How many each tab holds, up to CAP + 1, as its list would show them; and what its held ones have in common."""
+    states = [state for state in State if state not in FINAL]
+    each = ", ".join(
+        f"(SELECT count(*) FROM (SELECT FROM {found_sql([in_states(s)])} LIMIT {CAP + 1}) few)"  # noqa: S608 the same
+        for s in states
     )
-
-
-def _order(sort: str) -> list[Any]:
-    orders: dict[str, list[Any]] = {
-        "risk": ["-risk", "id"],
-        "money": ["-value_amount", "id"],  # nulls are read apart, see _page
-        "time": ["expires_at", "id"],
-        "newest": ["-id"],
-    }
-    return orders[sort]
-
-
-def _key(last: Proposal, sort: str) -> str:
-    """Where the next page begins: the sort's value and the id, signed so that it cannot be made up."""
-    value = {
-        "risk": str(last.risk),
-        "money": str(last.value_amount) if last.value_amount is not None else "",
-        "time": last.expires_at.isoformat(),
-        "newest": "",
-    }[sort]
-    return signing.dumps([sort, value, last.pk], salt="queue", compress=False)
-
-
-def _after(found: QuerySet[Proposal], chosen: Filter) -> QuerySet[Proposal]:
-    if not chosen.after:
-        return found
-    try:
-        sort, value, pk = signing.loads(chosen.after, salt="queue")
-        if sort != chosen.sort:
-            return found
-        if sort == "newest":
-            return found.filter(pk__lt=pk)
-        if sort == "risk":
-            return found.filter(Q(risk__lt=int(value)) | Q(risk=int(value), pk__gt=pk))
-        if sort == "time":
-            at = dt.datetime.fromisoformat(value)
-            return found.filter(expires_at__gte=at).filter(Q(expires_at__gt=at) | Q(pk__gt=pk))
-        if value == "":
-            return found.filter(value_amount__isnull=True, pk__gt=pk)
-        amount = Decimal(value)
-        return found.filter(
-            Q(value_amount__lt=amount) | Q(value_amount=amount, pk__gt=pk) | Q(value_amount__isnull=True)
-        )
-    except (signing.BadSignature, ValueError, TypeError, InvalidOperation):
-        return found
-
-
-def _counts(user: User, chosen: Filter, stops: list[KillSwitch]) -> dict[str, int]:
-    """How many each tab holds, up to CAP + 1, as its list would show them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s, (SELECT count(*) FROM (SELECT 1 FROM console_proposal WHERE state = s LIMIT %s) few)"
-            " FROM unnest(%s::text[]) s",
-            [CAP + 1, [state.value for state in State if state not in FINAL]],
-        )
-        by_state = dict(cursor.fetchall())
+    *numbers, closed, shadow = asked(f"SELECT {each}, {CLOSED}", [])[0]
+    by_state = dict(zip(states, numbers, strict=True))
     counts = {
-        group.name: sum(by_state[state.value] for state in group.states)
+        group.name: sum(by_state[state] for state in group.states)
         for group in GROUPS
         if group.counted and group.name not in {"mine", "held"}
     }
-    everything = access.visible_to(user).order_by()
     if Role.SUPERVISOR in access.roles(user) or chosen.group.name == "mine":
-        mine = _for(user, everything.filter(state=State.IN_REVIEW))
-        counts["mine"] = mine.select_related(None)[: CAP + 1].count()
-    held = everything.filter(_held(stops), state__in=HOLDABLE)
-    counts["held"] = held.select_related(None)[: CAP + 1].count()
-    return counts
+        counts["mine"] = _mine(user, by_state[State.IN_REVIEW])
+    held = _held(closed, shadow, stops)
+    counts["held"] = count([in_states(*HOLDABLE), *held]) if closed or shadow or stops else 0
+    return counts, held
+
+
+def _mine(user: User, waiting: int) -> int:
+    """What waits for this person: all that waits, without the few that do not, when all are counted."""
+    if waiting > CAP:
+        return count([in_states(State.IN_REVIEW), *_for(user)])
+    ((others,),) = asked(OTHERS, [Condition("", user.pk, user.pk)])
+    return waiting - int(others)
 
 
 def _capped(count: int | None) -> str:

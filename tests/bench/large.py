@@ -48,9 +48,9 @@ select n, n, 1, '{"order":"' || target || '","planned_finish":"2027-03-05","plan
     encode(sha256(ref::bytea), 'hex'), 'The material arrives three days later than planned.', %(version)s, at
 from made;
 insert into console_assessment (id, proposal_id, revision_id, number, type_version, policy_version, snapshot,
-    expected, plan, facts, findings, verdicts, moved, digest, as_of, created_at)
+    expected, plan, facts, findings, verdicts, moved, rests, digest, as_of, created_at)
 select n, n, n, 1, 1, 'bench', s.snapshot::jsonb, s.expected::jsonb, s.plan::jsonb, s.facts::jsonb,
-    '[]', s.verdicts::jsonb, '[]', encode(sha256((ref || 'a')::bytea), 'hex'), at, at
+    '[]', s.verdicts::jsonb, '[]', '[]', encode(sha256((ref || 'a')::bytea), 'hex'), at, at
 from made, (select %(snapshot)s as snapshot, %(expected)s as expected, %(plan)s as plan, %(facts)s as facts,
                    %(verdicts)s as verdicts) s
 where state = 'in_review';
