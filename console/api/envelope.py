@@ -122,6 +122,51 @@ class Tools(Shape):
     transaction_types: list[TypeCard]
 
 
+class CapabilityWay(Shape):
+    """One path that carries a transaction type or read tool."""
+
+    connection: str = Field(description="Its name; empty for a shipped adapter that is not connected.")
+    title: str
+    system: str
+    adapter: str
+    path: str = Field(description="How the system is spoken to.")
+    level: int = Field(description="ISA-95 level; 3 is read only.")
+    guarantee: Literal["keyed", "unique reference", "guarded", "read-back only", "by hand", "none"] | None = (
+        Field(
+            description="What the system gives against doing a thing twice, the strongest first; null for reads."
+        )
+    )
+    means: str = Field(description="The guarantee in words.")
+    unsupported: list[str] = Field(description="Payload paths that this path cannot carry.")
+    note: str
+    verified: str = Field(
+        description="What it was tried against; empty: not verified against a vendor system."
+    )
+    verified_by: str = Field(
+        description="The connection that reads the record back, where it is another one."
+    )
+    ready: bool = Field(description="Whether it can be granted and used as things stand.")
+    lacks: str = Field(description="What is missing if not.")
+
+
+class CapabilityCard(Shape):
+    """A transaction type or read tool, and what can carry it. No grant is implied: `tools` lists yours."""
+
+    kind: Literal["type", "tool"]
+    name: str
+    version: int
+    title: str
+    summary: str
+    ways: list[CapabilityWay] = Field(description="Connections first, ready and strongest first.")
+
+
+class Capabilities(Shape):
+    """What this console can do at all, and with which guarantee, to be read before an agent is built."""
+
+    transaction_types: list[CapabilityCard]
+    read_tools: list[CapabilityCard]
+
+
 class FunctionBody(Shape):
     """One function, as language models are told of it."""
 
@@ -326,6 +371,20 @@ class OutcomeView(Shape):
     attempts: list[AttemptView]
 
 
+class TaskView(Shape):
+    """What became of something that a person does by hand. Who it was is not the agent's business."""
+
+    until: dt.datetime | None = Field(
+        description="Until when somebody has to say what became of it; null once it has ended."
+    )
+    said: Literal["done", "not_done", "unsure"] | None = Field(description="Null until somebody has said it.")
+    note: str = Field(description="What they did and saw, in their words.")
+    at: dt.datetime | None
+    read_back: bool = Field(
+        description="Whether a system is asked before the word counts; else the person's word is the record."
+    )
+
+
 class ProposalView(ProposalCard):
     """A proposal with everything its agent may know."""
 
@@ -336,6 +395,7 @@ class ProposalView(ProposalCard):
     assessment: AssessmentView | None
     decisions: list[DecisionView]
     outcome: OutcomeView | None
+    task: TaskView | None = Field(description="Once it was given to people to be done by hand.")
 
 
 class Against(Shape):

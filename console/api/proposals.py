@@ -32,13 +32,14 @@ from console.api.envelope import (
     ProposalView,
     RestView,
     RevisionView,
+    TaskView,
     Validation,
     VerdictView,
 )
 from console.checks.shape import model_findings
 from console.errors import Held, Missing, Refused
 from console.findings import Finding, Level
-from console.lifecycle import review
+from console.lifecycle import by_hand, review
 from console.lifecycle.validate import Judgement
 from console.models import AgentVersion, Assessment, Attempt, Cited, Decision, Proposal, Revision, Risk, State
 
@@ -167,6 +168,7 @@ def view(proposal: Proposal) -> ProposalView:
             for one in decisions
         ],
         outcome=_outcome(proposal, attempts),
+        task=_task(proposal),
     )
 
 
@@ -285,6 +287,24 @@ def _outcome(proposal: Proposal, attempts: list[Attempt]) -> OutcomeView | None:
             )
             for one in attempts
         ],
+    )
+
+
+def _task(proposal: Proposal) -> TaskView | None:
+    if not by_hand.is_task(proposal):
+        return None
+    said = by_hand.said_of(proposal)
+    if said is None and proposal.state != State.AWAITING_PERSON:
+        return None
+    waits = proposal.state == State.AWAITING_PERSON
+    return TaskView.model_validate(
+        {
+            "until": by_hand.deadline(proposal.due, proposal.state_since) if waits else None,
+            "said": said.answer if said is not None else None,
+            "note": said.note if said is not None else "",
+            "at": said.at if said is not None else None,
+            "read_back": by_hand.is_read_back(proposal),
+        }
     )
 
 

@@ -15,6 +15,7 @@ nobodys = extend_schema(exclude=True)(open_door("GET", "POST", "PUT", "PATCH", "
 urlpatterns = [
     path("schema", schema, name="schema"),
     path("problems/<str:code>", views.problem_type, name="problem"),
+    path("capabilities", views.list_capabilities, name="capabilities"),
     path("tools", views.list_tools, name="tools"),
     path("reads/<str:tool>", views.read_tool, name="read"),
     path("proposals", views.list_or_submit, name="proposals"),

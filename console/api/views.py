@@ -7,7 +7,8 @@ call finds the proposal moved on (409), and its body says to what.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any
 
 from django.http import HttpResponse
 from pydantic import Field, StringConstraints
@@ -17,6 +18,8 @@ from console.api import proposals, wait
 from console.api.describe import described
 from console.api.door import door, open_door
 from console.api.envelope import (
+    Capabilities,
+    CapabilityCard,
     CrossCheckView,
     Page,
     ProblemType,
@@ -33,6 +36,7 @@ from console.checks.shape import parse, validated
 from console.errors import Missing, Refused
 from console.lifecycle import submit, validate
 from console.reads import cross_check, read
+from console.registry.capabilities import Way, capabilities, switches
 from integrations.contract import Closed
 
 KEY = re.compile(r"^[\x21-\x7e]{1,128}$")
@@ -61,6 +65,24 @@ def list_tools(request: Request) -> HttpResponse:
     shown = proposals.query(Shown, request.query_params)
     found = tools(key_of(request).version)
     return answered(request, functions(found) if shown.format == "functions" else found)
+
+
+@described("list_capabilities", "List what every path can carry", {200: Capabilities})
+@door("GET")
+def list_capabilities(request: Request) -> HttpResponse:
+    """Every transaction type and read tool, and the connections and shipped adapters that carry it.
+
+    What cannot be written here has to be known before an agent is built. No grant is implied: `tools` lists yours.
+    """
+    cards = [
+        CapabilityCard.model_validate({**asdict(one), "ways": [_way(way) for way in one.ways]})
+        for one in capabilities(switches())
+    ]
+    found = Capabilities(
+        transaction_types=[card for card in cards if card.kind == "type"],
+        read_tools=[card for card in cards if card.kind == "tool"],
+    )
+    return answered(request, found)
 
 
 @described(
@@ -217,6 +239,10 @@ def problem_type(request: Request, code: str) -> HttpResponse:
             retry_after=AGAIN.get(code),
         ),
     )
+
+
+def _way(way: Way) -> dict[str, Any]:
+    return {**asdict(way), "unsupported": list(way.unsupported), "guarantee": way.guarantee or None}
 
 
 def _idempotency_key(request: Request) -> str:

@@ -27,6 +27,7 @@ EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "12"))
 """Per operation; a soak sets thousands."""
 
 OPERATIONS = {
+    ("get", "/api/v1/capabilities"),
     ("get", "/api/v1/tools"),
     ("post", "/api/v1/reads/{tool}"),
     ("get", "/api/v1/proposals"),
