@@ -25,7 +25,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -58,7 +58,7 @@ class Client:
     """
 
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
-        self.url = str(options["url"]).rstrip("/")
+        self.url = _safe(str(options["url"]))
         self.login = account.login
         self.companies: tuple[str, ...] = tuple(str(one) for one in options.get("companies", ()))
         self._account = account
@@ -214,6 +214,14 @@ class Client:
         if _STALE.search(f"{said} {told.get('type', '')}"):
             raise Stale(f"Kinetic says: {said}", evidence=told)
         raise Rejected(f"Kinetic says: {said}", evidence=told)
+
+
+def _safe(url: str) -> str:
+    """The address, if a secret may be sent there: by TLS, or to this machine. Unsupported otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise Unsupported(f"{parts.scheme}://{parts.hostname} is not https, so no secret is sent there.")
+    return url.rstrip("/")
 
 
 def _told(answer: httpx.Response) -> dict[str, Any]:

@@ -29,7 +29,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -127,7 +127,7 @@ class Client:
         self, program: str, transaction: str, fields: Mapping[str, str], *, writes: bool
     ) -> list[dict[str, str]]:
         credentials = self._credentials()
-        gateway = self._gateway or f"{credentials['iu'].rstrip('/')}/{quote(credentials['ti'])}"
+        gateway = _safe(self._gateway or f"{credentials['iu'].rstrip('/')}/{quote(credentials['ti'])}")
         query = {
             **fields,
             **self._company,
@@ -225,7 +225,7 @@ class Client:
         answer = self._send(
             self._reads,
             "POST",
-            self._tokens or f"{credentials['pu'].rstrip('/')}/{credentials['ot'].lstrip('/')}",
+            _safe(self._tokens or f"{credentials['pu'].rstrip('/')}/{credentials['ot'].lstrip('/')}"),
             data=form,
             auth=(credentials["ci"], credentials["cs"]),
             writes=False,
@@ -241,6 +241,14 @@ class Client:
         except (ValueError, KeyError, TypeError, AttributeError):
             self._unclear(f"HTTP {answer.status_code} at the token endpoint", writes=False)
         return str(bearer), time.monotonic() + lives
+
+
+def _safe(url: str) -> str:
+    """The address, if a secret may be sent there: by TLS, or to this machine. Unsupported otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise Unsupported(f"{parts.scheme}://{parts.hostname} is not https, so no secret is sent there.")
+    return url.rstrip("/")
 
 
 def _refuse(result: Mapping[str, Any]) -> NoReturn:

@@ -259,7 +259,9 @@ def _compare(now_there: Mapping[str, str], expect: Mapping[str, str], what: str)
 
 
 def _receipt(kind: str, order: Mapping[str, Any], evidence: Mapping[str, Any]) -> Receipt:
-    return Receipt(str(order["id"]), LABELS[kind](order), values.stamp(kind, order), dict(evidence))
+    # `document` is the name that `changes` gives the record, so that a write can be told from one behind our back.
+    told = {**evidence, "document": f"{kind} {order['id']}"}
+    return Receipt(str(order["id"]), LABELS[kind](order), values.stamp(kind, order), told)
 
 
 def _moment(text: Any) -> dt.datetime:

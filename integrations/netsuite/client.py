@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -35,7 +36,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from integrations.contract import Account, AdapterError, InDoubt, OutOfScope, Rejected, Stale, Unavailable
+from integrations.contract import (
+    Account,
+    AdapterError,
+    InDoubt,
+    OutOfScope,
+    Rejected,
+    Stale,
+    Unavailable,
+    Unsupported,
+)
 
 TOKEN_PATH = "/services/rest/auth/oauth2/v1/token"  # noqa: S105 a path
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -66,9 +76,9 @@ class Client:
     """
 
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
-        self.url = str(options["url"]).rstrip("/")
+        self.url = _safe(str(options["url"]))
         self.login = account.login
-        self._token_url = str(options.get("token_url") or f"{self.url}{TOKEN_PATH}")
+        self._token_url = _safe(str(options.get("token_url") or f"{self.url}{TOKEN_PATH}"))
         self._account = account
         self._token: tuple[str, float] | None = None
         self._currencies: dict[str, str] = {}
@@ -298,6 +308,14 @@ class Client:
             "exp": moment + 300,
         }
         return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": certificate})
+
+
+def _safe(url: str) -> str:
+    """The address, if a secret may be sent there: by TLS, or to this machine. Unsupported otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise Unsupported(f"{parts.scheme}://{parts.hostname} is not https, so no secret is sent there.")
+    return url.rstrip("/")
 
 
 def _told(answer: httpx.Response) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from tests.integrations.conformance import (
     send,
 )
 from tests.rigs.epicor import READING, WRITING, Kinetic, Known
-from tests.rigs.shapes import Answer, Asked
+from tests.rigs.shapes import Answer, Asked, working_day
 
 CHANGE = "purchase_order_line_change"
 USERS = {
@@ -55,19 +55,13 @@ def account(user: str, **changed: str) -> Account:
     return Account(user, json.dumps({"password": known.password, "api_key": known.api_key, **changed}))
 
 
-def ahead(days: int) -> str:
-    """The first working day so many days ahead or later."""
-    found = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days)
-    return (found + dt.timedelta(days=max(7 - found.weekday(), 0) if found.weekday() > 4 else 0)).isoformat()
-
-
 def payload(**changed: Any) -> dict[str, Any]:
     whole = {
         "order": "EPIC06/1001",
         "line": "1",
         "quantity": {"value": "60.5", "unit": "EA"},
         "unit_price": {"amount": "12.605", "currency": "EUR"},
-        "delivery_date": ahead(25),
+        "delivery_date": working_day(25),
     }
     return {name: value for name, value in {**whole, **changed}.items() if value is not None}
 
@@ -211,6 +205,14 @@ def test_a_key_that_is_none_reaches_nothing(key: str, system: Kinetic) -> None:
     ):
         reader.read(tool, SimpleNamespace(order=key))
     assert system.asked == []
+
+
+def test_rows_of_other_orders_that_come_along_are_left_out(system: Kinetic) -> None:
+    tool = TOOLS["purchase_order"]
+    with contextlib.closing(ADAPTER.reader(options(system), account("cs-reader"))) as reader:
+        told = reader.read(tool, SimpleNamespace(order="EPIC06/1002")).value
+    assert [line["key"] for line in told["lines"]] == ["1", "2"]
+    assert told["total"] == {"amount": "1126.00", "currency": "EUR"}
 
 
 def test_a_question_of_a_method_is_for_a_person_and_nothing_is_written(system: Kinetic) -> None:
@@ -360,3 +362,8 @@ def test_no_error_tells_a_part_of_the_secret(part: str, system: Kinetic) -> None
     told = f"{refusal.value!r} {refusal.value.evidence} {reader!r} {vars(reader)}"
     known = USERS["cs-reader"]
     assert not [word for word in ("wrong-and-secret", known.password, known.api_key) if word in told]
+
+
+def test_no_secret_is_sent_in_the_clear(system: Kinetic) -> None:
+    with pytest.raises(Unsupported, match="not https"):
+        ADAPTER.reader(options(system, url="http://kinetic.example.com/instance"), account("cs-reader"))

@@ -45,7 +45,7 @@ from tests.integrations.conformance import (
 )
 from tests.rigs.infor_m3 import M3, TENANT
 from tests.rigs.oauth2 import OAuth2, token_server
-from tests.rigs.shapes import Answer, Asked
+from tests.rigs.shapes import Answer, Asked, working_day
 
 NEEDED = {
     "purchase_order_line_change": "PPS200MI/UpdLine",
@@ -74,12 +74,6 @@ def ionapi(user: str) -> dict[str, str]:
 
 def account(user: str) -> Account:
     return Account(user, json.dumps(ionapi(user)))
-
-
-def ahead(days: int) -> str:
-    """The first working day so many days ahead or later."""
-    found = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days)
-    return (found + dt.timedelta(days=max(7 - found.weekday(), 0) if found.weekday() > 4 else 0)).isoformat()
 
 
 @dataclass
@@ -141,11 +135,11 @@ def payload(type_name: str) -> Mapping[str, Any]:
             "line": LINE,
             "quantity": {"value": "60", "unit": "PCS"},
             "unit_price": {"amount": "12.60", "currency": "EUR"},
-            "delivery_date": ahead(25),
+            "delivery_date": working_day(25),
         }
     if type_name == "production_order_quantity":
         return {"order": MO, "quantity": {"value": "16", "unit": "PCS"}}
-    return {"order": MO, "planned_start": ahead(9), "planned_finish": ahead(12)}
+    return {"order": MO, "planned_start": working_day(9), "planned_finish": working_day(12)}
 
 
 @pytest.fixture(scope="module")
@@ -358,8 +352,7 @@ def test_company_dates_and_blanks_are_asked_for_and_padded_values_are_cut(rig: R
     assert told.record.fields["product"] == "Drawer runner 450"
     asked = rig.system.asked[-1].query
     assert (asked["cono"], asked["dateformat"]) == ("100", "YMD8")
-    assert number("12.5-") == -number("12.5")
-    assert day("0") is None
+    assert (number("12.5-"), day("0")) == (-number("12.5"), None)
     for text in ("261201", "2026-12-01"):
         with pytest.raises(Rejected):
             day(text)
@@ -394,3 +387,14 @@ def test_no_error_tells_a_part_of_the_secret(rig: Rig) -> None:
     assert not [
         part for part in ("wrong-sask", "client-secret-of-the-tests", f"{TENANT}#READER") if part in told
     ]
+
+
+@pytest.mark.parametrize("name", ["gateway", "tokens"])
+def test_no_secret_is_sent_in_the_clear(name: str, rig: Rig) -> None:
+    with (
+        contextlib.closing(
+            ADAPTER.reader(rig.options(**{name: "http://m3.example.com"}), account("READER"))
+        ) as reader,
+        pytest.raises(Unsupported, match="not https"),
+    ):
+        reader.ping()

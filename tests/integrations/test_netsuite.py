@@ -351,3 +351,9 @@ def test_no_error_tells_a_part_of_the_secret(rig: Rig) -> None:
     told = f"{refusal.value!r} {refusal.value.evidence} {reader!r} {vars(reader)}"
     assert "PRIVATE KEY" not in told
     assert "cert-client-reader" not in told
+
+
+@pytest.mark.parametrize("name", ["url", "token_url"])
+def test_no_secret_is_sent_in_the_clear(name: str, rig: Rig) -> None:
+    with pytest.raises(Unsupported, match="not https"):
+        ADAPTER.reader(rig.options(**{name: "http://123456.example.com"}), account("client-reader"))

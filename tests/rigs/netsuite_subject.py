@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from integrations.netsuite.client import TOKEN_PATH
 from tests.integrations.conformance import Subject, a_port_where_nothing_listens
 from tests.rigs.netsuite import NetSuite
 from tests.rigs.oauth2 import OAuth2
+from tests.rigs.shapes import working_day
 
 KINDS = {
     "purchase_order_create": "purchaseOrder",
@@ -105,12 +105,12 @@ class Rig:
             return {
                 "supplier": "6",
                 "lines": [
-                    {"product": "9", "delivery_date": ahead(80), **line},
+                    {"product": "9", "delivery_date": working_day(80), **line},
                     {
                         "product": "8",
                         "quantity": {"value": "41", "unit": "Pair"},
                         "unit_price": {"amount": "12.40", "currency": "EUR"},
-                        "delivery_date": ahead(81),
+                        "delivery_date": working_day(81),
                     },
                 ],
                 "note": "Please deliver together",
@@ -120,12 +120,12 @@ class Rig:
                 "order": str(self.first("purchaseOrder")),
                 "line": "1",
                 "quantity": {"value": "60", "unit": "Pair"},
-                "delivery_date": ahead(25),
+                "delivery_date": working_day(25),
             }
         return {
             "order": str(self.first("workOrder")),
-            "planned_start": ahead(9),
-            "planned_finish": ahead(12),
+            "planned_start": working_day(9),
+            "planned_finish": working_day(12),
         }
 
     def arguments(self, tool: str) -> Mapping[str, Any]:
@@ -141,9 +141,3 @@ class Rig:
         else:
             self.system.touch(KINDS[type_name], int(proposed.order))
         return True
-
-
-def ahead(days: int) -> str:
-    """The first working day so many days ahead or later."""
-    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days)
-    return (day + dt.timedelta(days=max(7 - day.weekday(), 0) if day.weekday() > 4 else 0)).isoformat()

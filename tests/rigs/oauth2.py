@@ -32,6 +32,7 @@ class OAuth2:
     port: int
     token_path: str
     log: Path = field(repr=False)
+    _keys: list[jwt.PyJWK] = field(default_factory=list, repr=False)
 
     @property
     def url(self) -> str:
@@ -48,9 +49,11 @@ class OAuth2:
         return [json.loads(line) for line in self.log.read_text().splitlines()[1:]]
 
     def keys(self) -> list[jwt.PyJWK]:
-        """The public keys that its tokens are signed with."""
-        answer = httpx.get(f"{self.url}/jwks", trust_env=False)
-        return jwt.PyJWKSet.from_dict(answer.json()).keys
+        """The public keys that its tokens are signed with, asked once."""
+        if not self._keys:
+            answer = httpx.get(f"{self.url}/jwks", trust_env=False)
+            self._keys = jwt.PyJWKSet.from_dict(answer.json()).keys
+        return self._keys
 
 
 def subject_of(bearer: str, keys: list[jwt.PyJWK]) -> str:

@@ -7,6 +7,7 @@ against it proves that the adapter keeps its own word, and nothing about the ven
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import socket
 import threading
@@ -124,3 +125,9 @@ class StandIn:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+def working_day(ahead: int) -> str:
+    """The first Monday to Friday so many days ahead or later, as a payload names it."""
+    day = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=ahead)
+    return (day + dt.timedelta(days=max(7 - day.weekday(), 0) if day.weekday() > 4 else 0)).isoformat()
