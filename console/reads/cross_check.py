@@ -54,7 +54,7 @@ def weighed(here: contract.Reading, check: CrossCheck | None) -> contract.Readin
     if check.trouble:
         remark = f"the cross-check with {check.connection} could not be made: {check.trouble}"
     else:
-        told = ", ".join(one.field for one in check.differences)
+        told = ", ".join(one.field.replace("_", " ") for one in check.differences)
         remark = f"{here.source} and {check.source} of {check.connection} disagree on {told}"
     return replace(here, quality=Quality.UNCERTAIN, remark=remark)
 

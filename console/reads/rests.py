@@ -11,18 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from console.canonical import canonical
 from console.catalogue import read_tool, spec
 from console.checks.readings import Rest, at, differences
 from console.errors import Held
-from console.models import Cited, Proposal, Reading, Revision
+from console.models import Proposal, Reading, Revision
 from console.reads import cross_check
 from console.reads.asking import ask
 from console.reads.listen import fresh_for
 from integrations import contract
 from integrations.contract import AdapterError, InDoubt, Quality, Unavailable
+
+CITED = """
+SELECT c.reading_id FROM console_cited c WHERE c.revision_id = (
+    SELECT r.id FROM console_revision r
+    WHERE r.proposal_id = %s AND r.number <= %s AND r.by_agent_id IS NOT NULL ORDER BY r.number DESC LIMIT 1)
+ORDER BY c.id
+"""
+"""By SQL, because most proposals cite little and every assessment and commit asks."""
 
 
 def look_again(proposal: Proposal, revision: Revision) -> tuple[Rest, ...]:
@@ -31,15 +40,15 @@ def look_again(proposal: Proposal, revision: Revision) -> tuple[Rest, ...]:
     A reviewer's amendment rests on what the agent's revision before it did. Raises Held while a source is away or
     stopped: nothing can be said then, and it is asked again later.
     """
-    by_agent = Revision.objects.filter(
-        proposal=proposal, number__lte=revision.number, by_agent__isnull=False
-    ).order_by("-number")[:1]
-    cited = (
-        Cited.objects.filter(revision_id__in=by_agent.values("pk"))
-        .select_related("reading__connection__system")
-        .order_by("id")
-    )
-    return tuple(_rest(proposal, one.reading) for one in cited)
+    with connection.cursor() as cursor:
+        cursor.execute(CITED, [proposal.pk, revision.number])
+        wanted = [pk for (pk,) in cursor.fetchall()]
+    if not wanted:
+        return ()
+    found = {
+        one.pk: one for one in Reading.objects.filter(pk__in=wanted).select_related("connection__system")
+    }
+    return tuple(_rest(proposal, found[pk]) for pk in wanted)
 
 
 def frozen(rests: Sequence[Rest]) -> list[dict[str, Any]]:

@@ -359,12 +359,16 @@ def test_a_reading_without_a_cross_check_asks_only_one_source(
         ({"stock_by_product": PLANT}, "TypeError"),
     ],
 )
+@pytest.mark.usefixtures("connect")
 def test_a_cross_check_that_cannot_be_made_is_refused_at_start_with_its_place(
-    connect: Connect, asked: dict[str, Any], words: str
+    settings: Any, asked: dict[str, Any], words: str
 ) -> None:
-    connect(asked)
+    entry = settings.CONNECTIONS[OTHER]
+    entry["cross_checks"] = asked
+    catalogue.specs.cache_clear()
     with pytest.raises(ImproperlyConfigured, match=r"CONNECTIONS\['other'\]\['cross_checks'\]") as told:
         catalogue.specs()
+    entry["cross_checks"] = {}
     assert words in str(told.value)
 
 
