@@ -11,6 +11,7 @@ SECRET_KEY          at least 50 characters
 ALLOWED_HOSTS       host names, comma separated
 CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader, writers, verified_by};
                     a reader or writer is {login, secret}, and secret a NAME for environment.secret()
+                    cross_checks holds a read tool's answer to a second connection: tool -> {with, tolerance}
 AUDIT_SIGNING_KEY   signs the checkpoints of the audit log: 32 bytes in base64 (openssl rand -base64 32)
 AUDIT_ORIGIN        the log's name in checkpoints and receipts, such as console.example.com/audit
 AUDIT_VERIFIER_KEYS public keys that signed earlier checkpoints (name+id+base64), comma separated
