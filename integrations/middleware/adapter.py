@@ -56,6 +56,7 @@ ADAPTER = build(
         for name in (
             "production_order_quantity",
             "production_order_reschedule",
+            "purchase_order_create",
             "purchase_order_line_change",
             "sales_order_promise",
         )

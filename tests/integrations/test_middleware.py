@@ -48,7 +48,7 @@ from tests.integrations.conformance import (
     prepare,
 )
 from tests.integrations.test_sandbox_conformance import missing, touch
-from tests.lifecycle.corridor import promise, reschedule
+from tests.lifecycle.corridor import promise, purchase, reschedule
 from tests.rigs.nodered import SEEN, NodeRed, whsec
 
 RESCHEDULE = "production_order_reschedule"
@@ -69,13 +69,15 @@ class SeenByTheErp(MiddlewareWriter):
 
     def find(self, sought: Sought) -> Trace:
         """The ERP's, compared as the corridor does."""
+        if not sought.snapshot.target:
+            return self._erp.seek(sought)
         return compared(sought, self._erp.snapshot(sought.type, sought.payload))
 
 
 @pytest.fixture
 def subject(nodered: NodeRed) -> Iterator[Subject]:
     erp = SandboxReader(nodered.erp.options(), nodered.erp.account("reader"))
-    payloads = {RESCHEDULE: reschedule, "sales_order_promise": promise}
+    payloads = {RESCHEDULE: reschedule, "purchase_order_create": purchase, "sales_order_promise": promise}
     unheard = f"http://127.0.0.1:{a_port_where_nothing_listens()}"
     yield Subject(
         adapter=ADAPTER.__class__(**{**vars(ADAPTER), "writer": partial(SeenByTheErp, erp=erp)}),

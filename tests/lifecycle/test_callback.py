@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import current_app
-from django.conf import LazySettings
+from django.conf import LazySettings, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
 
@@ -20,6 +21,7 @@ from console.audit import WORKER
 from console.lifecycle import readback, review
 from console.lifecycle.assess import assess
 from console.models import Attempt, Callback, Heard, Hearing, Incident, Proposal, ReadBack, State
+from console.registry import kill
 from tests.cast import PLANT, People, Planner, grant, use_connections
 from tests.conftest import Worker
 from tests.lifecycle.corridor import (
@@ -30,6 +32,7 @@ from tests.lifecycle.corridor import (
     outcomes,
     proposed,
     prove_accounts,
+    purchase,
     reschedule,
     story,
 )
@@ -148,6 +151,33 @@ def test_the_opposite_later_is_kept_and_alarms_and_the_first_stands(
     assert story(one)[-1] == "callback.contradict"
 
 
+def test_a_new_document_is_found_by_our_reference(way: Way, planner: Planner, people: People) -> None:
+    prove_accounts()
+    one = assessed(proposed(planner, purchase(way.erp), "purchase_order_create", connection=MIDDLEWARE))
+    one = committed(approved(one, people.ana, people.ben))
+    assert one.state == State.AWAITING_SYSTEM, (one.state, one.state_reason)
+    way.hear()
+    one = fresh(one)
+    assert one.state == State.COMMITTED, one.state_reason
+    (effect,) = way.erp.effects(one.ref)
+    attempt = one.attempts.get()
+    assert attempt.document == effect["after"]["key"]
+    assert attempt.label == effect["after"]["number"]
+
+
+def test_a_new_document_that_nobody_made_ends_as_failed_when_the_middleware_says_no(
+    way: Way, planner: Planner, people: People
+) -> None:
+    prove_accounts()
+    one = assessed(proposed(planner, purchase(way.erp), "purchase_order_create", connection=MIDDLEWARE))
+    one = approved(one, people.ana, people.ben)
+    way.behave("reject")
+    committed(one)
+    way.hear()
+    assert fresh(one).state == State.COMMIT_FAILED
+    assert way.erp.ledger() == []
+
+
 def test_silence_until_the_deadline_is_a_question_that_a_person_settles(
     way: Way, planner: Planner, people: People
 ) -> None:
@@ -167,9 +197,16 @@ def test_silence_until_the_deadline_is_a_question_that_a_person_settles(
 
 def test_before_the_deadline_silence_proves_nothing(way: Way, planner: Planner, people: People) -> None:
     one = sent(way, planner, people, "silent")
-    for _ in range(5):
-        Proposal.objects.update(lease_until=None)
+    settled = Attempt.objects.get(proposal=one).started_at + dt.timedelta(
+        seconds=2
+    )  # the adapter's settle time
+
+    def looked_often() -> bool:
+        Proposal.objects.filter(pk=one.pk).update(lease_until=None)
         readback.read_back(fresh(one), actor=WORKER)
+        return ReadBack.objects.filter(seen="absent", at__gt=settled).count() > 3
+
+    wait_until(looked_often)
     assert fresh(one).state == State.AWAITING_SYSTEM
 
 
@@ -229,10 +266,14 @@ def test_a_callback_before_our_own_answer_was_stored_waits_for_it(
     def meanwhile(name: str) -> None:
         if name == "S8":  # the answer is here, and not stored
             while_sending.extend(judged())
+            current_app.control.purge()  # nobody will hear the first bell
 
     monkeypatch.setattr("console.lifecycle.commit.reach", meanwhile)
     one = committed(one)
     assert (while_sending, one.state) == ([None], State.AWAITING_SYSTEM)
+    with redis.Redis.from_url(settings.REDIS_URL) as bells:
+        waiting = bells.lrange(settings.CELERY_TASK_DEFAULT_QUEUE, 0, -1)
+    assert any(b"console.tasks.judge_callback" in bell for bell in waiting)
     judged()
     assert (fresh(one).state, results()) == (State.COMMITTED, [Heard.TAKEN])
 
@@ -330,6 +371,33 @@ def test_a_callback_approves_nothing_and_alarms_when_nothing_was_sent(
     assert not Attempt.objects.exists()
 
 
+def test_two_ways_into_one_system_are_not_used_for_one_document_at_once(
+    way: Way, planner: Planner, people: People
+) -> None:
+    """The direct one waits while nobody knows what the middleware does; then the record has moved, and it is void."""
+    one = ready(way, planner, people)
+    direct = assessed(proposed(planner, reschedule(way.erp, days=28), connection=PLANT))
+    direct = approved(direct, people.ben)
+    one = committed(one)
+    assert one.state == State.AWAITING_SYSTEM
+    direct = committed(direct)
+    assert direct.state == State.APPROVED
+    assert "same document" in direct.state_reason
+    way.hear()
+    assert fresh(one).state == State.COMMITTED
+    assert committed(direct).state == State.RECEIVED
+    assert len(way.erp.ledger()) == 1
+
+
+def test_a_kill_switch_stops_no_ears(way: Way, planner: Planner, people: People) -> None:
+    one = sent(way, planner, people)
+    kill.throw(
+        scope="everything", value="", reason="Something is wrong.", by=people.ana, actor=named(people.ana)
+    )
+    way.hear()
+    assert fresh(one).state == State.COMMITTED
+
+
 def test_what_was_heard_cannot_be_changed_by_the_application(
     way: Way, planner: Planner, people: People
 ) -> None:
@@ -390,6 +458,18 @@ def test_silence_about_what_nothing_shows_is_a_question(
 
 
 # What is refused at the start
+
+
+def test_a_create_needs_a_verifying_connection_that_can_look_for_what_is_new(
+    nodered: NodeRed, settings: LazySettings
+) -> None:
+    by_hand = {"adapter": "integrations.by_hand.adapter", "system": "sandbox"}
+    settings.CONNECTIONS = {PLANT: by_hand, MIDDLEWARE: entry_of(nodered)}
+    catalogue.specs.cache_clear()
+    with pytest.raises(ImproperlyConfigured, match="purchase_order_create makes a new record"):
+        catalogue.specs()
+    settings.CONNECTIONS = {}
+    catalogue.specs.cache_clear()
 
 
 def entry_of(nodered: NodeRed, **changes: Any) -> dict[str, Any]:

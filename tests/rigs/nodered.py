@@ -29,7 +29,7 @@ WAIT_SECONDS = 30
 ADAPTER = "tests.rigs.nodered_adapter"
 """The shipped adapter with a shorter patience, and a type more."""
 
-SEEN = ("production_order_reschedule", "sales_order_promise")
+SEEN = ("production_order_reschedule", "purchase_order_create", "sales_order_promise")
 """What the flow writes into the ERP."""
 ON_WORD = "plant_notice"
 """What it takes and shows nowhere; a type of the deployment's own, in `tests.rigs.plant_types`."""
@@ -106,8 +106,9 @@ class NodeRed:
     def behave(self, mode: str = "ok", *, callback: str = "http://127.0.0.1:9/nowhere") -> None:
         """How it answers from now on, and where it calls back.
 
-        `ok`, `slow`, `reject`, `twice`, `contradict`; `silent` does and says nothing, `mute` does it and says nothing, `liar`
-        says done and does nothing, `early` calls back before it answers; `redirect`, `busy`, `bad_gateway`, `page`.
+        `ok`, `slow`, `reject`, `twice`, `contradict`; `silent` does and says nothing, `mute` does it and says nothing,
+        `liar` says done and does nothing, `early` calls back before it answers; `redirect`, `busy`, `bad_gateway`,
+        `page` are answers that are no clear ones.
         """
         self._http.post("/rig/set", json={"mode": mode, "callback": callback}).raise_for_status()
 

@@ -11,6 +11,7 @@ ADAPTER = build(
     {
         "plant_notice": on_its_word(),
         "production_order_reschedule": seen_by_another(),
+        "purchase_order_create": seen_by_another(),
         "sales_order_promise": seen_by_another(),
     },
     settle=dt.timedelta(seconds=1),

@@ -41,6 +41,12 @@ async function write (msg) {
   if (mode === 'slow') await new Promise(resolve => setTimeout(resolve, 4000))
   const calls = {
     production_order_reschedule: ['production.write', { key: p.order, values: { planned_start: p.planned_start, planned_finish: p.planned_finish } }],
+    purchase_order_create: ['purchase.create', {
+      values: {
+        supplier: p.supplier, note: p.note || '', reference: job.data.reference,
+        lines: (p.lines || []).map(l => ({ product: l.product, quantity: l.quantity.value, unit: l.quantity.unit, unit_price: l.unit_price.amount, currency: l.unit_price.currency, delivery_date: l.delivery_date }))
+      }
+    }],
     sales_order_promise: ['sale.write', { key: p.order, values: { promised_date: p.promised_date } }],
     plant_notice: [null, {}]
   }
@@ -97,7 +103,7 @@ const code = (id, f, outputs, wires) => ({ ...at, id, type: 'function', name: f.
 const flows = [
   { id: 'tab', type: 'tab', label: 'ERP middleware under test' },
   // One for each: the signature is over the raw bytes, and Node-RED leaves those alone only at an address without parts.
-  ...['plant_notice', 'production_order_reschedule', 'sales_order_promise', 'other'].map(type => (
+  ...['plant_notice', 'production_order_reschedule', 'purchase_order_create', 'sales_order_promise', 'other'].map(type => (
     { ...at, id: 'in-' + type, type: 'http in', url: '/erp/' + type, method: 'post', upload: false, skipBodyParsing: true, wires: [['accept']] }
   )),
   code('accept', accept, 2, [['out'], ['delay']]),
