@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -84,7 +85,7 @@ def specs() -> dict[str, Spec]:
     for one in found.values():
         if why := closed_door(found, one):
             raise ImproperlyConfigured(f"CONNECTIONS[{one.name!r}]: {why}")
-    return _with_crossings(found)
+    return _with_seekers(_with_crossings(found))
 
 
 def closed_door(found: Mapping[str, Spec], one: Spec) -> str:
@@ -161,7 +162,7 @@ def _narrowed(adapter: Adapter, entry: Mapping[str, Any]) -> Adapter:
 def _check_seen(name: str, entry: Mapping[str, Any], adapter: Adapter) -> None:
     """What cannot be read through a connection itself needs another one, into the same system, that verifies it."""
     other = entry.get("verified_by")
-    verifying = settings.CONNECTIONS.get(other)
+    verifying = settings.CONNECTIONS.get(other or "")
     if other and (verifying is None or other == name):
         raise ImproperlyConfigured(
             f"CONNECTIONS[{name!r}]: verified_by names {other!r}, which is no other connection"
@@ -178,6 +179,26 @@ def _check_seen(name: str, entry: Mapping[str, Any], adapter: Adapter) -> None:
             f"CONNECTIONS[{name!r}]: {', '.join(blind)} cannot be read through it; name in `verified_by` the "
             "connection that can"
         )
+
+
+def _with_seekers(found: dict[str, Spec]) -> dict[str, Spec]:
+    """The same, if whoever verifies a connection can look for the new records that are made through it."""
+    for one in found.values():
+        if one.adapter.by_hand or one.verified_by not in found:
+            continue
+        able = found[one.verified_by].adapter.seeks
+        blind = [kind for kind in one.accounts if kind != READER and one.adapter.types[kind].seen_elsewhere]
+        if unsought := sorted(kind for kind in blind if kind not in able and _makes_a_record(kind)):
+            raise ImproperlyConfigured(
+                f"CONNECTIONS[{one.name!r}]: {', '.join(unsought)} makes a new record, and {one.verified_by!r} cannot "
+                "look for one; name in `verified_by` a connection that can, or leave the type out"
+            )
+    return found
+
+
+def _makes_a_record(kind: str) -> bool:
+    found = transaction_types().get(kind)
+    return found is not None and not found.target(found.payload.model_validate_json(json.dumps(found.sample)))
 
 
 @cache

@@ -559,6 +559,13 @@ class Reader(Protocol):
         """Let go of sockets. Safe to call twice."""
 
 
+class Seeker(Reader, Protocol):
+    """A reader that can also look for a new document: it verifies what another connection was to make."""
+
+    def seek(self, sought: Sought) -> Trace:
+        """What the system shows under our reference. It proves what is there, not who made it. Never writes."""
+
+
 class Sink(Protocol):
     """Where a listener puts what it hears. Every method returns at once and may be called from any thread."""
 
@@ -660,7 +667,7 @@ class Adapter:
     stand-in. `reader`, `writer`, `listener`: open a live connection; `options` are the connection's settings.
     One with a `listener` is heard by `manage.py listen`, and its tools are answered from what was heard.
     `notifier`: what understands this system's later answers, with the secret of the reading account; the console
-    takes them at `/callbacks/<connection>`.
+    takes them at `/callbacks/<connection>`. `seeks`: types whose new documents its reader finds (`Seeker`).
     """
 
     name: str
@@ -684,3 +691,4 @@ class Adapter:
     """A robot at the screens that people use: refused where another connection to the same system has an account for
     the type, and shown as what it is."""
     notifier: Callable[[Mapping[str, Any], Account], Notifier] | None = None
+    seeks: frozenset[str] = frozenset()

@@ -33,7 +33,7 @@ from console.catalogue import spec, transaction_types
 from console.checks.readings import readings_are_usable
 from console.errors import Conflict, Held
 from console.failpoints import reach
-from console.lifecycle import by_hand, exhibits, limits, readback, review
+from console.lifecycle import by_hand, exhibits, limits, readback, review, seen
 from console.lifecycle.assess import Judged, look
 from console.lifecycle.frozen import step_json
 from console.lifecycle.states import locked, move, reload
@@ -220,8 +220,8 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
     if effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
         return False
     carried = spec(proposal.connection.name).adapter.types[judged.type.name]
-    if carried.seen_elsewhere or carried.on_word:
-        return False  # the look before this one saw the record as it was approved, or there is nothing to see
+    if carried.on_word:
+        return False  # there is nothing to see
     sought = Sought(
         type=judged.type,
         payload=judged.payload,
@@ -231,7 +231,7 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
         steps=judged.plan,
         since=approved.created_at,
     )
-    return connections.writer(proposal.connection.name, judged.type.name).find(sought).seen is not Seen.ABSENT
+    return seen.look(proposal.connection.name, sought).seen is not Seen.ABSENT
 
 
 def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Actor) -> Attempt | None:

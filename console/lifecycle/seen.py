@@ -1,15 +1,18 @@
 """What a system shows of an attempt: asked by the connection's own account, or by the one that verifies it.
 
 A middleware, a screen or a person cannot be asked what is true. The connection that verifies them reads the record,
-and the record alone decides: as it was before (absent), as it was approved (present), or neither (unclear). Such a
-look proves what is there, not who wrote it.
+and the record alone decides: as it was before (absent), as it was approved (present), or neither (unclear). A new
+document it looks for by our reference; one that cannot is refused at the start. Such a look proves what is there, not
+who wrote it.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 from console import connections, diff
 from console.catalogue import spec
-from integrations.contract import Receipt, Seen, Snapshot, Sought, Trace
+from integrations.contract import Receipt, Seeker, Seen, Snapshot, Sought, Trace
 
 
 def through(connection_name: str, type_name: str) -> str:
@@ -22,8 +25,10 @@ def look(connection_name: str, sought: Sought) -> Trace:
     """What is true of an attempt that went by this connection. Raises AdapterError; writes nothing anywhere."""
     found = spec(connection_name)
     if found.adapter.types[sought.type.name].seen_elsewhere:
-        now = connections.viewer(connection_name, sought.type.name).snapshot(sought.type, sought.payload)
-        return compared(sought, now)
+        viewer = connections.viewer(connection_name, sought.type.name)
+        if not sought.snapshot.target:
+            return cast("Seeker", viewer).seek(sought)
+        return compared(sought, viewer.snapshot(sought.type, sought.payload))
     trace = connections.writer(connection_name, sought.type.name).find(sought)
     if found.adapter.last_door and found.verified_by and trace.seen is Seen.PRESENT:
         return _seen_twice(found.verified_by, sought, trace)
@@ -42,10 +47,6 @@ def _seen_twice(other: str, sought: Sought, trace: Trace) -> Trace:
 def compared(sought: Sought, now: Snapshot) -> Trace:
     """What a snapshot taken now says of an attempt at a change."""
     before = sought.snapshot
-    if not before.target:
-        return Trace(
-            Seen.UNCLEAR, text=f"{now.source} shows the records there are; it cannot look for a new one."
-        )
     wrong = diff.differences(sought.expected, now.record, sought.type.fields, base=before.record)
     unmoved = (
         all(now.stamps.get(name) == stamp for name, stamp in before.stamps.items())

@@ -27,6 +27,7 @@ def build(name: str, title: str, types: Mapping[str, Carried], way: Way) -> Adap
         settle=SETTLE,
         verified="",
         reader=SandboxReader,
+        seeks=frozenset({"purchase_order_create"}),
         writer=partial(SandboxWriter, way=way),
     )
 

@@ -78,6 +78,21 @@ class SandboxReader:
         found: Snapshot = _carried(type_).snapshot(self._erp, payload)
         return found
 
+    def seek(self, sought: Sought) -> Trace:
+        """The order that has our reference."""
+        found = self._erp.get("search", reference=sought.reference)["found"]
+        if not found:
+            return Trace(Seen.ABSENT, text=f"Nothing there has the reference {sought.reference}.")
+        view = found[0]
+        record: Record = _carried(sought.type).record(view, sought.payload)
+        if len(found) > 1:
+            numbers = ", ".join(one["doc"]["number"] for one in found)
+            return Trace(Seen.UNCLEAR, record=record, text=f"More than one has our reference: {numbers}.")
+        if not reads_as(record, sought.expected, sought.type):
+            text = f"{view['doc']['number']} has our reference, but is not as approved."
+            return Trace(Seen.UNCLEAR, record=record, stamps=view["stamps"], text=text)
+        return Trace(Seen.PRESENT, _receipt(view), record, view["stamps"])
+
     def ping(self) -> None:
         """Return if it answers."""
         self._erp.get("ping")
@@ -159,22 +174,8 @@ class SandboxWriter(SandboxReader):
     def find(self, sought: Sought) -> Trace:
         """What is true in the sandbox."""
         if sought.type.target(sought.payload) is None:
-            return self._find_created(sought)
+            return self.seek(sought)
         return self._find_changed(sought)
-
-    def _find_created(self, sought: Sought) -> Trace:
-        found = self._erp.get("search", reference=sought.reference)["found"]
-        if not found:
-            return Trace(Seen.ABSENT, text=f"Nothing there has the reference {sought.reference}.")
-        view = found[0]
-        record: Record = _carried(sought.type).record(view, sought.payload)
-        if len(found) > 1:
-            numbers = ", ".join(one["doc"]["number"] for one in found)
-            return Trace(Seen.UNCLEAR, record=record, text=f"More than one has our reference: {numbers}.")
-        if not reads_as(record, sought.expected, sought.type):
-            text = f"{view['doc']['number']} has our reference, but is not as approved."
-            return Trace(Seen.UNCLEAR, record=record, stamps=view["stamps"], text=text)
-        return Trace(Seen.PRESENT, _receipt(view), record, view["stamps"])
 
     def _find_changed(self, sought: Sought) -> Trace:
         carried = _carried(sought.type)

@@ -108,6 +108,27 @@ class TrytonReader:
         """Read the target, and what the type's rules need."""
         return _carrying(type_).snapshot(self._client, type_.name, payload)
 
+    def seek(self, sought: Sought) -> Trace:
+        """The order that has our reference, whoever made it."""
+        return self._under_reference(sought)
+
+    def _under_reference(self, sought: Sought, *, maker: int | None = None) -> Trace:
+        carrying = _carrying(sought.type)
+        rows = self._client.search_read(
+            purchases.MODEL, [("reference", "=", sought.reference)], ["rec_name", "create_uid"]
+        )
+        if not rows:
+            return Trace(Seen.ABSENT, text=f"Nothing there has the reference {sought.reference}.")
+        view = carrying.look(self._client, rows[0]["id"])
+        record = carrying.record(view, sought.payload, sought.type.name)
+        if len(rows) > 1:
+            names = ", ".join(row["rec_name"] for row in rows)
+            return Trace(Seen.UNCLEAR, record=record, text=f"More than one has our reference: {names}.")
+        if maker is not None and rows[0]["create_uid"] != maker:
+            text = f"{view.label} has our reference, but somebody else made it."
+            return Trace(Seen.UNCLEAR, record=record, stamps=view.stamps, text=text)
+        return Trace(Seen.PRESENT, _receipt(purchases.MODEL, view), record, view.stamps)
+
     def ping(self) -> None:
         """Return if Tryton answers this account."""
         self._client.call("res.user", "get_preferences", True)
@@ -158,21 +179,7 @@ class TrytonWriter(TrytonReader):
         return self._find_changed(sought)
 
     def _find_created(self, sought: Sought) -> Trace:
-        carrying = _carrying(sought.type)
-        rows = self._client.search_read(
-            purchases.MODEL, [("reference", "=", sought.reference)], ["rec_name", "create_uid"]
-        )
-        if not rows:
-            return Trace(Seen.ABSENT, text=f"Nothing there has the reference {sought.reference}.")
-        view = carrying.look(self._client, rows[0]["id"])
-        record = carrying.record(view, sought.payload, sought.type.name)
-        if len(rows) > 1:
-            names = ", ".join(row["rec_name"] for row in rows)
-            return Trace(Seen.UNCLEAR, record=record, text=f"More than one has our reference: {names}.")
-        if rows[0]["create_uid"] != self._client.user:
-            text = f"{view.label} has our reference, but somebody else made it."
-            return Trace(Seen.UNCLEAR, record=record, stamps=view.stamps, text=text)
-        return Trace(Seen.PRESENT, self._receipt(purchases.MODEL, view), record, view.stamps)
+        return self._under_reference(sought, maker=self._client.user)
 
     def _find_changed(self, sought: Sought) -> Trace:
         carrying, before = _carrying(sought.type), sought.snapshot.stamps
@@ -190,7 +197,7 @@ class TrytonWriter(TrytonReader):
         )
         model = str(sought.steps[0].request["document"]).partition(",")[0] if sought.steps else ""
         if sought.steps and marks.done == len(sought.steps):
-            return Trace(Seen.PRESENT, self._receipt(model, view), record, view.stamps)
+            return Trace(Seen.PRESENT, _receipt(model, view), record, view.stamps)
         if marks.done and not marks.others:
             said = ", ".join(step.text for step in sought.steps[: marks.done])
             rest = sought.steps[marks.done :]
@@ -202,11 +209,6 @@ class TrytonWriter(TrytonReader):
         text = f"{view.label} is neither as before nor as approved"
         who = f"; {', '.join(marks.others)} wrote to it" if marks.others else ""
         return Trace(Seen.UNCLEAR, None, record, view.stamps, text=f"{text}{who}.")
-
-    def _receipt(self, model: str, view: steps.View) -> Receipt:
-        number = str(view.row["id"])
-        written = {"document": f"{model},{number}", "stamp": view.stamps.get(f"{model},{number}", "")}
-        return Receipt(number, view.label, view.stamps, {"found": written})
 
     def changes(self, since: dt.datetime) -> Sequence[SystemChange]:
         """What Tryton's log and its records' makers tell of this account, by Tryton's clock.
@@ -265,6 +267,12 @@ class TrytonWriter(TrytonReader):
         return probing.probe(self._client, types)
 
 
+def _receipt(model: str, view: steps.View) -> Receipt:
+    number = str(view.row["id"])
+    written = {"document": f"{model},{number}", "stamp": view.stamps.get(f"{model},{number}", "")}
+    return Receipt(number, view.label, view.stamps, {"found": written})
+
+
 def _carrying(type_: TransactionType) -> Carrying:
     if type_.name not in CARRYING:
         raise Unsupported(f"Tryton does not carry {type_.name}.")
@@ -299,5 +307,6 @@ ADAPTER = Adapter(
     settle=SETTLE,
     verified="Tryton 8.2",
     reader=TrytonReader,
+    seeks=frozenset({"purchase_order_create"}),
     writer=TrytonWriter,
 )

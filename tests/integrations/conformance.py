@@ -28,7 +28,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -47,6 +47,7 @@ from integrations.contract import (
     Receipt,
     Record,
     Rejected,
+    Seeker,
     Seen,
     Snapshot,
     Sought,
@@ -382,6 +383,22 @@ def a_reader_sees_the_outcome_too(subject: Subject, type_name: str) -> None:
             assert unlike(commit, reader.snapshot(commit.type, commit.payload).record) == ()
 
 
+def a_reader_that_seeks_finds_what_was_made(subject: Subject, type_name: str) -> None:
+    if type_name not in subject.adapter.seeks:
+        return
+    with subject.open_writer(type_name) as writer, subject.open_reader() as reader:
+        seeker = cast("Seeker", reader)
+        commit = prepare(subject, writer, type_name)
+        assert seeker.seek(commit.sought()).seen is Seen.ABSENT
+        receipt = send(writer, commit.steps, commit.snapshot.stamps, commit.reference)
+        assert isinstance(receipt, Receipt)
+        trace = seeker.seek(commit.sought())
+        assert trace.seen is Seen.PRESENT, trace.text
+        assert trace.receipt is not None
+        assert trace.receipt.document == receipt.document
+        assert unlike(commit, trace.record) == ()
+
+
 def committing_twice_is_one_effect(subject: Subject, type_name: str) -> None:
     effect = subject.adapter.types[type_name].effect
     assert effect is not EffectClass.NONE
@@ -573,6 +590,7 @@ TYPE_CLAIMS: tuple[TypeClaim, ...] = (
     planning_and_rehearsing_write_nothing,
     what_is_found_after_a_commit_is_the_outcome,
     a_reader_sees_the_outcome_too,
+    a_reader_that_seeks_finds_what_was_made,
     committing_twice_is_one_effect,
     a_stale_stamp_is_refused,
     without_a_stamp_nothing_is_sent,
