@@ -114,6 +114,7 @@ class RobotReader:
             except Otherwise as other:
                 raise Rejected(
                     f"The screen is not as the script expects: {other}; nothing was written.",
+                    evidence={"alarm": f"At the screen: {other}."} if gate.held else {},
                     exhibits=_evidence(sitting),
                 ) from None
             except BrowserError as error:
@@ -136,10 +137,14 @@ class RobotWriter(RobotReader):
         return script.plan(payload, snapshot)
 
     def rehearse(self, step: Step) -> tuple[Finding, ...]:
-        """Everything up to the first key: the screen opens, is the approved one, and shows every old value."""
+        """Everything but the click: the screen opens, is the approved one, shows every old value, and takes the new.
+
+        The gate lets no write through, and what was typed is gone with the sitting.
+        """
         with self._sitting() as sitting:
             script.assert_shown(sitting, self._options, self._account, step)
-        text = "The robot rehearsed it at the screen up to the first key, as the account that would write."
+            script.type_in(sitting, step)
+        text = "The robot rehearsed it at the screen up to the click, as the account that would write."
         return (Finding("screen.rehearsed", Level.INFO, text),)
 
     def commit(

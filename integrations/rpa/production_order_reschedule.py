@@ -41,7 +41,8 @@ STATES = {
 }
 MOVABLE = ("requested", "draft")
 FIELDS = {"planned_date": "Planned Date", "planned_start_date": "Planned Start Date"}
-"""What is filled, in this order: leaving the finish makes the screen propose another start."""
+"""What is filled, in this order. Leaving the finish makes the screen propose a start; leaving the start makes it move a
+finish that is nearer than the product's lead time, and such a pair cannot be typed: the rehearsal says so."""
 SHOWN = (
     "Number",
     "Reference",
@@ -199,7 +200,11 @@ def type_in(sitting: Sitting, step: Step) -> None:
         screen.fill(sitting, label, text)
         sitting.hold(label, lambda label=label: screen.value(page, label), text)  # type: ignore[misc]
     wanted = {**before, **step.request["type"]}
-    sitting.hold("the filled form", lambda: {label: screen.value(page, label) for label in wanted}, wanted)
+    sitting.hold(
+        "the screen makes something else of what is typed",
+        lambda: {label: screen.value(page, label) for label in wanted},
+        wanted,
+    )
     if words := screen.dialog(page):
         raise Otherwise(f"a dialog says {words!r}")
     sitting.keep("Filled: what is about to be saved")

@@ -63,7 +63,7 @@ def payload(web: WebTryton, *, state: str = "draft") -> dict[str, str]:
     return {
         "order": str(orders.production(web, state=state)),  # type: ignore[arg-type]
         "planned_start": orders.working_day(13).isoformat(),
-        "planned_finish": orders.working_day(16).isoformat(),
+        "planned_finish": orders.working_day(20).isoformat(),
     }
 
 
@@ -389,6 +389,18 @@ def test_a_screen_that_changed_is_not_worked_at(web_tryton: WebTryton) -> None:
     assert one.noted == []
     assert dates(web_tryton, one.wanted["order"]) == before
     assert any(exhibit.media_type == "image/png" for exhibit in refusal.value.exhibits)
+
+
+def test_what_the_screen_makes_something_else_of_is_refused_at_the_rehearsal(web_tryton: WebTryton) -> None:
+    """Tryton moves a finish that is nearer to the start than the product's lead time."""
+    one = robot(web_tryton)
+    near = dt.date.fromisoformat(one.wanted["planned_start"]) + dt.timedelta(days=1)
+    one.wanted = {**one.wanted, "planned_finish": near.isoformat()}
+    (step,) = one.writer().plan(TYPE, one.parsed, one.snapshot, "CS-TEST")
+    before = dates(web_tryton, one.wanted["order"])
+    with pytest.raises(Rejected, match="makes something else of what is typed"):
+        apart(one.writer().rehearse, step)
+    assert dates(web_tryton, one.wanted["order"]) == before
 
 
 def test_another_company_on_the_screen_stops_the_robot(web_tryton: WebTryton) -> None:

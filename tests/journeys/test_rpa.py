@@ -156,7 +156,7 @@ def test_from_an_uncertified_screen_to_a_saved_order_and_its_pictures(
     ref = scene.agent.propose(TYPE, wanted)
     until(scene, ref, "in_review")
     ben.open(ref)
-    ben.sees("The robot rehearsed it at the screen up to the first key", "The order as it was read")
+    ben.sees("The robot rehearsed it at the screen up to the click", "The order as it was read")
     assert dates(web_tryton, wanted["order"]) == before
     ben.approve()
     until(scene, ref, "committed")
