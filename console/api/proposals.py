@@ -199,6 +199,8 @@ def _said(judged: Judgement) -> str:
         return "Judged against the newest stored snapshot. The record is read anew once it is proposed."
     if any(one.id == "system.refused" for one in judged.findings):
         return "The system refused to show the record, and would refuse a proposal about it."
+    if any(one.id.startswith("readings.") and one.level == "error" for one in judged.findings):
+        return "It rests on a reading that may not be relied on; it would be refused."
     if not judged.sound:
         return "Its form is not right; nothing else was judged."
     return (

@@ -2,24 +2,26 @@
 
 Shape first, then the rules against the newest stored snapshot of the same target, naming its age. No request waits
 for a system: where no snapshot is known yet only the shape is judged, the answer says so, and a worker is rung to
-take a fresh one, so that the next validation is judged by it.
+take a fresh one, so that the next validation is judged by it. Readings are judged as they were taken.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models.functions import Now
 
 from console import checks, dispatch, policy
+from console.checks.readings import readings_are_usable
 from console.errors import Refused
 from console.findings import Verdict
 from console.lifecycle import limits
 from console.lifecycle.frozen import about, snapshot_from
 from console.lifecycle.submit import read_envelope
 from console.models import AgentVersion, Assessment, Connection, LatestSnapshot
+from console.reads import rests
 from integrations.contract import Case, Finding, Level, Snapshot, TransactionType
 
 REST = dt.timedelta(seconds=10)
@@ -46,7 +48,9 @@ def validate(version: AgentVersion, *, raw: bytes) -> Judgement:
         parsed = read_envelope(version, raw)
     except Refused as refused:
         return Judgement(refused.findings or (Finding(refused.code, Level.ERROR, refused.text),))
-    return judge(parsed.type, parsed.grant.connection, parsed.payload)
+    judged = judge(parsed.type, parsed.grant.connection, parsed.payload)
+    rested = readings_are_usable(rests.as_taken(parsed.readings))
+    return replace(judged, findings=(*judged.findings, *rested))
 
 
 def judge(type_: TransactionType, connection: Connection, payload: Any) -> Judgement:

@@ -13,11 +13,12 @@ from typing import Any
 
 from django.db import connection
 from django.utils import timezone
+from pydantic import ValidationError
 
 from console.canonical import canonical
 from console.catalogue import read_tool, spec
 from console.checks.readings import Rest, at, differences
-from console.errors import Held
+from console.errors import Denied, Held, Refused
 from console.models import Proposal, Reading, Revision
 from console.reads import cross_check
 from console.reads.asking import ask
@@ -49,6 +50,11 @@ def look_again(proposal: Proposal, revision: Revision) -> tuple[Rest, ...]:
         one.pk: one for one in Reading.objects.filter(pk__in=wanted).select_related("connection__system")
     }
     return tuple(_rest(proposal, found[pk]) for pk in wanted)
+
+
+def as_taken(readings: Sequence[Reading]) -> tuple[Rest, ...]:
+    """The same of readings as the agent took them; no system is asked."""
+    return tuple(_taken(one) for one in readings)
 
 
 def frozen(rests: Sequence[Rest]) -> list[dict[str, Any]]:
@@ -96,37 +102,48 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rest(proposal: Proposal, cited: Reading) -> Rest:
-    tool, place = read_tool(cited.tool), cited.connection
-    then = contract.Reading(
+    taken = _taken(cited)
+    other_path = cited.connection_id != proposal.connection_id
+    if other_path or taken.tool.name in spec(cited.connection.name).cross_checks:
+        return _again(taken, cited)
+    return taken
+
+
+def _taken(cited: Reading) -> Rest:
+    place = cited.connection
+    try:
+        tool = read_tool(cited.tool)
+        fresh = fresh_for(place.name, tool)
+    except (Denied, Refused) as gone:
+        raise Held(f"what it rests on cannot be read again: {gone.text}", code="rest_gone") from None
+    told = contract.Reading(
         value=cited.answer or {},
         as_of=cited.as_of,
         source=cited.source,
         quality=Quality(cited.quality) if cited.quality else Quality.UNCERTAIN,
-        remark=cited.remark or cited.text,
+        remark=cited.remark,
     )
-    taken = Rest(
+    return Rest(
         ref=cited.ref,
         tool=tool,
         connection=place.title,
-        taken=then.value,
-        reading=then,
+        taken=told.value,
+        reading=told,
         at=cited.at,
-        fresh_for=fresh_for(place.name, tool),
+        fresh_for=fresh,
         check=cross_check.from_json(cited.cross_check),
         trouble="" if cited.outcome == "answered" else f"it was never answered ({cited.text})",
     )
-    other_path = cited.connection_id != proposal.connection_id
-    if cited.outcome != "answered" or not (other_path or tool.name in spec(place.name).cross_checks):
-        return taken
-    return _again(taken, cited)
 
 
 def _again(taken: Rest, cited: Reading) -> Rest:
     place, tool = cited.connection, taken.tool
+    if taken.trouble:
+        return taken
     if why := cross_check.stopped(place, tool):
         raise Held(f"what it rests on cannot be read again: {why}", code="rest_stopped")
-    arguments = tool.arguments.model_validate_json(canonical(cited.arguments))
     try:
+        arguments = tool.arguments.model_validate_json(canonical(cited.arguments))
         answer = ask(place, tool, arguments)
         check = cross_check.compare(place, tool, arguments, answer)
     except (Unavailable, InDoubt) as away:
@@ -134,6 +151,11 @@ def _again(taken: Rest, cited: Reading) -> Rest:
             f"{place.title}, which it rests on, does not answer ({away.text}); it is asked again",
             code="rest_away",
         ) from None
+    except ValidationError:
+        trouble = (
+            f"version {tool.version} of the tool takes other arguments than version {cited.tool_version}"
+        )
+        return replace(taken, trouble=trouble, at=timezone.now())
     except AdapterError as refusal:
         return replace(taken, trouble=refusal.text, at=timezone.now())
     return replace(

@@ -13,10 +13,11 @@ from django.db.models.functions import Now
 from console import catalogue
 from console.access import person as named
 from console.lifecycle import review
+from console.lifecycle.validate import validate
 from console.models import Assessment, Connection, Proposal, Reading, State
 from console.reads import read
 from tests import cast
-from tests.cast import PLANT, People, Planner, use_connections
+from tests.cast import PLANT, People, Planner, envelope, use_connections
 from tests.lifecycle.corridor import (
     approved,
     assessed,
@@ -238,6 +239,35 @@ def test_a_proposal_that_rests_on_a_bad_reading_is_refused_with_the_reason(
     assert one.state == State.REFUSED
     assert findings(one) == {finding}
     assert str(changes.get("remark", "")) in one.state_reason
+
+
+@pytest.mark.usefixtures("connect")
+def test_who_validates_is_told_beforehand_and_no_system_is_asked(
+    planner: Planner, erp: SandboxProcess, own_sandbox: SandboxProcess
+) -> None:
+    bad = stored(planner, quality="stale", remark="the line is down")
+    good = stock(planner).ref
+    before = len(own_sandbox.calls())
+    for ref, sound in ((bad, False), (good, True)):
+        sent = envelope(payload=reschedule(erp), connection=PLANT, readings=[ref])
+        judged = validate(planner.version, raw=json.dumps(sent).encode())
+        assert judged.sound is sound
+        assert [one.id for one in judged.findings] == ([] if sound else ["readings.stale"])
+    assert len(own_sandbox.calls()) == before
+
+
+@pytest.mark.usefixtures("connect")
+def test_a_source_that_the_settings_know_no_more_holds_it(
+    planner: Planner, people: People, erp: SandboxProcess, settings: Any
+) -> None:
+    prove_accounts()
+    one = resting(planner, erp, stock(planner).ref)
+    approved(one, people.ana)
+    settings.CONNECTIONS = {PLANT: settings.CONNECTIONS[PLANT]}
+    catalogue.specs.cache_clear()
+    held = committed(one)
+    assert (held.state, erp.effects(one.ref)) == (State.APPROVED, [])
+    assert "no connection 'other'" in held.state_reason
 
 
 @pytest.mark.usefixtures("connect")
