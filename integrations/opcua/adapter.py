@@ -1,8 +1,8 @@
 """OPC UA for ISA-95 job control: a listener on JobOrderList and JobOrderResponseList, and nothing that writes.
 
 Options: `url` (opc.tcp://...), `security` ("none", or {"policy", "certificate", "private_key", "server_certificate"}
-with paths), `start` (node id below which to look, default the Objects folder), `depth`, `beat` (seconds between
-proofs of life), `timeout` (seconds for each request).
+with paths, and "application_uri" as in the certificate), `start` (node id below which to look, default the Objects
+folder), `depth`, `beat` (seconds between proofs of life), `timeout` (seconds for each request).
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import os
 import threading
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from asyncua import Client, Node, ua
@@ -42,6 +44,10 @@ STATE = ua.NodeId(ua.ObjectIds.Server_ServerStatus_State)
 MOST_NODES = 5000
 SILENT_BEATS = 3
 SESSION_MS = 60_000
+POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
+"""Security policies of OPC 10000-7 that are not deprecated."""
+APPLICATION = "urn:countersign:reader"
+"""Our application's URI; servers compare it with the one in our certificate."""
 
 Point = tuple[ua.NodeId, str]
 
@@ -99,8 +105,9 @@ class Floor:
         client.session_timeout = SESSION_MS
         security = self._options.get("security")
         if isinstance(security, Mapping):
+            client.application_uri = str(security.get("application_uri", APPLICATION))
             await client.set_security(
-                getattr(security_policies, f"SecurityPolicy{security['policy']}"),
+                _policy(security),
                 certificate=security["certificate"],
                 private_key=security["private_key"],
                 server_certificate=security["server_certificate"],
@@ -304,6 +311,19 @@ class _Heard:
         self._known |= set(found)
         for sample in found.values():
             self._sink.heard(sample)
+
+
+def _policy(security: Mapping[str, Any]) -> Any:
+    """The library's class of the named policy. Unavailable says what of the option is missing or wrong."""
+    policies = {name.removeprefix("SecurityPolicy"): one for name, one in vars(security_policies).items()}
+    found = policies.get(str(security.get("policy")))
+    if security.get("policy") not in POLICIES or found is None:
+        raise Unavailable(f"the option security.policy is one of {', '.join(POLICIES)}")
+    for name in ("certificate", "private_key", "server_certificate"):
+        path = Path(str(security.get(name) or ""))
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise Unavailable(f"the option security.{name} names no file that can be read")
+    return found
 
 
 def _aware(value: dt.datetime | None) -> dt.datetime | None:

@@ -159,7 +159,10 @@ class Floor:
         client.username_pw_set(self._account.login, self._account.secret)
         tls = self._options.get("tls")
         if isinstance(tls, Mapping):
-            client.tls_set(ca_certs=tls["ca"], certfile=tls.get("certificate"), keyfile=tls.get("key"))
+            try:
+                client.tls_set(ca_certs=tls["ca"], certfile=tls.get("certificate"), keyfile=tls.get("key"))
+            except (OSError, KeyError) as error:
+                raise Unavailable(f"the option `tls` names no usable certificate ({error})") from None
         elif tls != "none":
             raise Unavailable(
                 'this connection has no option `tls`: name the authority with {"ca": path}, or say "none" where '

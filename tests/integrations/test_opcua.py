@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from integrations.opcua.guard import SERVICES, Guard, guarded
 from integrations.scan import read_tools
 from tests.integrations.conformance import a_port_where_nothing_listens, named
 from tests.integrations.listening import LISTENER_CLAIMS, Ear, Heard, listening, until
+from tests.rigs.keys import self_signed
 from tests.rigs.mes_opcua import LOGIN, SECRET, Mes, mes
 
 READER = Account(LOGIN, SECRET)
@@ -197,6 +199,33 @@ def test_security_must_be_said(server: Mes) -> None:
     options = {name: value for name, value in server.options.items() if name != "security"}
     with pytest.raises(Unavailable, match="has no option `security`"):
         Floor(options, READER).ping()
+
+
+def test_an_encrypted_session_needs_the_servers_own_certificate(tmp_path: Path) -> None:
+    self_signed(tmp_path, "server", "urn:freeopcua:python:server")
+    self_signed(tmp_path, "reader", "urn:countersign:reader")
+    self_signed(tmp_path, "stranger", "urn:freeopcua:python:server")
+    with mes(a_port_where_nothing_listens(), f"keys={tmp_path}") as secret_server:
+
+        def with_certificate_of(name: str, **other: str) -> Floor:
+            security = {
+                "policy": "Basic256Sha256",
+                "certificate": str(tmp_path / "reader.der"),
+                "private_key": str(tmp_path / "reader.pem"),
+                "server_certificate": str(tmp_path / f"{name}.der"),
+                **other,
+            }
+            return Floor({**secret_server.options, "timeout": 2, "security": security}, READER)
+
+        assert with_certificate_of("server").describe()["account"] == LOGIN
+        with pytest.raises(Unavailable):
+            with_certificate_of("stranger").ping()
+        with pytest.raises(Unavailable, match="answered"):
+            Floor(secret_server.options, READER).ping()
+        with pytest.raises(Unavailable, match=r"security\.policy is one of Basic256Sha256"):
+            with_certificate_of("server", policy="Basic128Rsa15").ping()
+        with pytest.raises(Unavailable, match=r"security\.server_certificate names no file"):
+            with_certificate_of("nobody").ping()
 
 
 def test_a_server_describes_itself(server: Mes) -> None:

@@ -17,6 +17,7 @@ from integrations.sparkplug.payload import MOST_BYTES
 from integrations.sparkplug.sessions import KINDS, Group, Names
 from tests.integrations.conformance import a_port_where_nothing_listens, named
 from tests.integrations.listening import LISTENER_CLAIMS, WAIT_SECONDS, Ear, Heard, listening, until
+from tests.rigs.keys import self_signed
 from tests.rigs.mes_sparkplug import SECRETS, Broker, Edge, broker, edge
 
 READER = Account("reader", SECRETS["reader"])
@@ -250,6 +251,27 @@ def test_encryption_must_be_said(mosquitto: Broker) -> None:
     options = {name: value for name, value in mosquitto.options.items() if name != "tls"}
     with pytest.raises(Unavailable, match="has no option `tls`"):
         Floor(options, READER).ping()
+
+
+# paho leaves a socket whose handshake failed to Python's memory management, which says so.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+)
+def test_an_encrypted_session_needs_a_broker_that_the_authority_signed(tmp_path: Path) -> None:
+    self_signed(tmp_path, "server", "urn:broker")
+    self_signed(tmp_path, "stranger", "urn:broker")
+    with broker(tmp_path, a_port_where_nothing_listens(), tmp_path) as secret_broker:
+
+        def trusting(name: str) -> Floor:
+            return Floor({**secret_broker.options, "tls": {"ca": str(tmp_path / f"{name}.crt")}}, READER)
+
+        trusting("server").ping()
+        with pytest.raises(Unavailable):
+            trusting("stranger").ping()
+        with pytest.raises(Unavailable, match="names no usable certificate"):
+            trusting("nobody").ping()
+        with pytest.raises(Unavailable):
+            Floor(secret_broker.options, READER).ping()
 
 
 # What it may not do

@@ -52,7 +52,7 @@ topic write spBv1.0/Plant1/DCMD/#
 class Broker:
     """A running Mosquitto."""
 
-    def __init__(self, folder: Path, program: str, port: int) -> None:
+    def __init__(self, folder: Path, program: str, port: int, keys: Path | None) -> None:
         self.port = port
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
@@ -65,7 +65,7 @@ class Broker:
         (folder / "access").write_text(ACCESS)
         (folder / "access").chmod(0o600)
         (folder / "mosquitto.conf").write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {accounts}\n"
+            f"listener {port} 127.0.0.1\n{_tls(keys)}allow_anonymous false\npassword_file {accounts}\n"
             f"acl_file {folder / 'access'}\npersistence false\nlog_dest none\nuser {getpass.getuser()}\n"
         )
 
@@ -165,12 +165,12 @@ class Edge:
 
 
 @contextmanager
-def broker(folder: Path, port: int) -> Iterator[Broker]:
-    """Mosquitto on this port."""
+def broker(folder: Path, port: int, keys: Path | None = None) -> Iterator[Broker]:
+    """Mosquitto on this port; with `keys`, a folder with server.crt and server.pem, it speaks TLS only."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         npm.missing("Mosquitto", "install it (apt-get install mosquitto)")
-    one = Broker(folder, program, port)
+    one = Broker(folder, program, port, keys)
     one.start()
     try:
         yield one
@@ -187,3 +187,7 @@ def edge(of: Broker) -> Iterator[Edge]:
         yield one
     finally:
         one.die()
+
+
+def _tls(keys: Path | None) -> str:
+    return "" if keys is None else f"certfile {keys / 'server.crt'}\nkeyfile {keys / 'server.pem'}\n"

@@ -1,6 +1,6 @@
 """An OPC UA server for ISA-95 job control: OPC Foundation's own nodeset, served by asyncua.
 
-As a script: server.py NODESET PORT [no-list].
+As a script: server.py NODESET PORT [no-list] [keys=FOLDER], which has server.der and server.pem to encrypt with.
 
 Not ours: the nodeset (types, methods, structures; MIT, from the npm package node-opcua-nodesets) and the stack
 (asyncua, on the server's side). Ours: which jobs there are, and that it does as it is told on standard input, one
@@ -16,6 +16,7 @@ import asyncio
 import datetime as dt
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
@@ -152,7 +153,13 @@ async def main(nodeset: str, port: str, *flags: str) -> None:
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/mes/")
     server.set_server_name("ISA-95 job control rig")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    keys = next((Path(flag.removeprefix("keys=")) for flag in flags if flag.startswith("keys=")), None)
+    if keys is None:
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    else:
+        await server.load_certificate(str(keys / "server.der"))
+        await server.load_private_key(str(keys / "server.pem"))
+        server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
     server.set_identity_tokens([ua.UserNameIdentityToken])
     await server.import_xml(nodeset)
     await server.load_data_type_definitions()
