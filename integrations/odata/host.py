@@ -116,9 +116,8 @@ class Http:
         query = "&".join(f"{encoded(name)}={encoded(value)}" for name, value in self.parameters.items())
         joint = "&" if "?" in target else "?"
         url = f"{self.base}{target}{joint}{query}" if query else f"{self.base}{target}"
-        client = self._writes if writes else self._reads
         try:
-            answer = client.request(method, url, headers=signed, content=body or None)
+            answer = self._ask(method, url, signed, body, writes=writes)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unavailable(f"{self.base} cannot be reached ({type(error).__name__}).") from None
         except httpx.HTTPError as error:
@@ -126,6 +125,17 @@ class Http:
             raise unclear(words, writes=writes) from None
         named = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_code, named, answer.content)
+
+    def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, writes: bool
+    ) -> httpx.Response:
+        if writes:
+            return self._writes.request(method, url, headers=headers, content=body or None)
+        try:
+            return self._reads.request(method, url, headers=headers)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # The server closed a connection that was kept: a read may be asked again.
+            return self._reads.request(method, url, headers=headers)
 
     def _refused(self, answer: Answer, what: str, *, writes: bool) -> Exception:
         if httpx.codes.is_redirect(answer.status):
