@@ -13,6 +13,7 @@ from tests import cast
 from tests.cast import People
 from tests.journeys.house import Street, house
 from tests.journeys.scene import Scene, open_scene
+from tests.journeys.test_secrets import dump, tells
 from tests.lifecycle.corridor import reschedule
 from tests.rigs.nodered import ON_WORD, SEEN, NodeRed
 from tests.rigs.plant_types.notice import SAMPLE
@@ -26,6 +27,7 @@ pytestmark = [
 RESCHEDULE = "production_order_reschedule"
 MIDDLEWARE = "middleware"
 NOTICES = "notices"
+CODE = "a-credential-in-an-address"
 ANSWERS_WITHIN = 12
 """Long enough for every callback of these stories, short enough to wait for its absence."""
 
@@ -47,6 +49,14 @@ class Flows:
         self.scene.agent.follow(ref, "in_review")
         return ref
 
+    def tell_no_secret(self) -> None:
+        """Neither what was stored nor what was logged, all that can be, shows a key or the address's credential."""
+        keys = [*self.nodered.secrets.values(), self.nodered.callback_secret]
+        secrets = [CODE, *(key.removeprefix("whsec_") for key in keys)]
+        said = {"log": self.scene.house.said(), **dict(dump())}
+        assert {place: found for place, text in said.items() if (found := tells(text, *secrets))} == {}
+        assert "awaiting_system" in said["console_auditentry"]
+
 
 @pytest.fixture
 def flows(
@@ -66,7 +76,11 @@ def flows(
         MIDDLEWARE: entry,
         NOTICES: {**notices, "title": "Notices"},
     }
-    told = {"TRANSACTION_TYPE_PACKAGES": "tests.rigs.plant_types"}
+    for one in (entry, notices):  # as some middleware writes a credential into the address of a flow
+        one["options"]["endpoints"] = {
+            name: f"{url}?code={CODE}" for name, url in one["options"]["endpoints"].items()
+        }
+    told = {"TRANSACTION_TYPE_PACKAGES": "tests.rigs.plant_types", "LOG_LEVEL": "DEBUG"}
     running = street.at(
         "middleware",
         lambda: house(tmp_path_factory.mktemp("house"), entries, {**secrets, **more, **most}, told),
@@ -81,6 +95,7 @@ def flows(
         found = Flows(scene, nodered)
         found.behave("ok")
         yield found
+        found.tell_no_secret()
 
 
 def test_it_is_accepted_called_back_and_committed_before_her_eyes(
