@@ -16,13 +16,16 @@ from console import access, catalogue
 from console.audit import WORKER
 from console.errors import Denied, Refused
 from console.lifecycle import exhibits
-from console.models import AuditEntry, CertifiedScreen, Connection, Exhibit, Widening
+from console.models import AuditEntry, CertifiedScreen, Connection, Exhibit, Incident, Widening
 from console.registry import connections as registry
 from console.registry import screens, widenings
 from integrations import contract
 from integrations.contract import Step
 from tests import cast
 from tests.cast import People, Planner
+from tests.lifecycle import corridor
+from tests.rigs import alarming
+from tests.sandbox import SandboxProcess
 
 TYPE = "production_order_reschedule"
 SCRIPT = "Tryton 8.0, production_order_reschedule, script 1"
@@ -135,6 +138,40 @@ def test_the_command_asks_for_a_second_person(plant: Connection, people: People)
         call_command("certify_screen", "nowhere", TYPE, SCRIPT, PRINT, "--by", people.dora.username)
     with pytest.raises(CommandError, match="administrator"):
         call_command("certify_screen", plant.name, TYPE, SCRIPT, PRINT, "--by", people.cleo.username)
+
+
+@pytest.mark.django_db
+def test_an_alarm_opens_an_incident_and_its_pictures_are_kept_before_and_after(
+    planner: Planner,
+    people: People,
+    sandbox: SandboxProcess,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry_, secrets = sandbox.settings("tests.rigs.alarming")
+    cast.use_connections(settings, monkeypatch, {cast.PLANT: entry_}, secrets)
+    corridor.prove_accounts()
+    one = corridor.in_review(planner, corridor.reschedule(sandbox))
+    one = corridor.committed(corridor.approved(one, people.ana))
+    incident = Incident.objects.get(kind="alarm")
+    assert alarming.ALARM in incident.title
+    assert incident.proposal_id == one.pk
+    attempt = one.attempts.get()
+    assert [row.name for row in attempt.exhibits.order_by("id")] == [
+        alarming.FILLED.name,
+        alarming.ENDED.name,
+    ]
+    verbs = corridor.story(one)
+    # In one transaction with the note, so before the click; and with the doubt after it.
+    told = [verb for verb in verbs if verb in {"commit.note", "evidence.keep", "commit.in_doubt"}]
+    assert told == ["commit.note", "evidence.keep", "evidence.keep", "commit.in_doubt"]
+    client = Client()
+    client.force_login(people.ana)
+    page = client.get(f"/proposals/{one.ref}/").content.decode()
+    assert "What the robot saw" in page
+    assert "last door: screen robot" in page
+    for row in attempt.exhibits.all():
+        assert f"/proposals/{one.ref}/evidence/{row.pk}" in page
 
 
 PNG = b"\x89PNG\r\n\x1a\n not really"

@@ -172,11 +172,11 @@ def test_from_an_uncertified_screen_to_a_saved_order_and_its_pictures(
     picture.scroll_into_view_if_needed()
     ben.page.wait_for_function("e => e.complete && e.naturalWidth > 0", arg=picture.element_handle())
     story = scene.story(ref)
-    # The pictures were kept before the click was noted, and those of after it before the outcome.
+    # The pictures of before the click were kept together with its note, those of after it before the outcome.
     assert [verb for verb in story if verb in {"evidence.keep", "commit.note", "commit.committed"}] == [
         "evidence.keep",
-        "evidence.keep",
         "commit.note",
+        "evidence.keep",
         "evidence.keep",
         "commit.committed",
     ]
