@@ -98,6 +98,7 @@ class KineticReader:
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
         self._client = Client(options, account)
 
+    @values.known_form()
     def read(self, tool: ReadTool, arguments: Any) -> Reading:
         """Answer a read tool."""
         if tool.name not in TOOLS:
@@ -105,6 +106,7 @@ class KineticReader:
         as_of = now()
         return Reading(TOOLS[tool.name](self._client, arguments), as_of, SOURCE)
 
+    @values.known_form()
     def snapshot(self, type_: TransactionType, payload: Any) -> Snapshot:
         """Read the target, and what the type's rules need."""
         _carried(type_)
@@ -130,6 +132,7 @@ class KineticReader:
 class KineticWriter(KineticReader):
     """Reads and writes, with the account of one transaction type."""
 
+    @values.known_form()
     def plan(
         self, type_: TransactionType, payload: Any, snapshot: Snapshot, reference: str
     ) -> tuple[Step, ...]:
@@ -151,24 +154,26 @@ class KineticWriter(KineticReader):
             raise Unsupported(f"Kinetic does not carry a step on {request.get('service')!r}.")
         if not expect:
             raise Rejected("There is no stamp to compare with, so nothing was sent.")
-        order, line = f"{request['company']}/{request['order']}", str(request["line"])
-        view = purchases.look(self._client, order, line)
-        there = purchases.stamps(view)
-        moved = sorted(name for name, stamp in expect.items() if there.get(name) != stamp)
-        if moved:
-            raise Stale(
-                f"{purchases.label(view)} is not what was approved any more.", evidence={"moved": moved}
-            )
-        dataset = purchases.changed(self._client, view, request["changes"])
+        with values.known_form():
+            order, line = f"{request['company']}/{request['order']}", str(request["line"])
+            view = purchases.look(self._client, order, line)
+            there = purchases.stamps(view)
+            moved = sorted(name for name, stamp in expect.items() if there.get(name) != stamp)
+            if moved:
+                raise Stale(
+                    f"{purchases.label(view)} is not what was approved any more.", evidence={"moved": moved}
+                )
+            dataset = purchases.changed(self._client, view, request["changes"])
         note({"step": step.name, "sends": f"{purchases.SERVICE}/Update", "order": order})
         self._client.update(view.company, purchases.SERVICE, dataset)
+        evidence = {"sent": f"{purchases.SERVICE}/Update", "calls": list(request["calls"])}
         try:
             view = purchases.look(self._client, order, line)
+            return Receipt(view.key, purchases.label(view), purchases.stamps(view), evidence)
         except Exception as fault:
             raise InDoubt("Kinetic took the write and could not be read afterwards.") from fault
-        evidence = {"sent": f"{purchases.SERVICE}/Update", "calls": list(request["calls"])}
-        return Receipt(view.key, purchases.label(view), purchases.stamps(view), evidence)
 
+    @values.known_form()
     def find(self, sought: Sought) -> Trace:
         """What is true in Kinetic."""
         _carried(sought.type)
@@ -183,6 +188,7 @@ class KineticWriter(KineticReader):
         text = f"{purchases.label(view)} has been changed, its line last by {last or 'somebody'}."
         return Trace(Seen.UNCLEAR, None, record, stamps, text=text)
 
+    @values.known_form()
     def changes(self, since: dt.datetime) -> Sequence[SystemChange]:
         """Lines that this account wrote last since then; one that somebody wrote over is not told of.
 

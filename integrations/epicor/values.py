@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,18 @@ from integrations.contract import Rejected
 
 SOURCE = "Epicor Kinetic REST v2"
 CENT = Decimal("0.01")
+MICRO = Decimal("0.000001")
+"""The finest step of the contract's decimals."""
+
+
+@contextlib.contextmanager
+def known_form() -> Iterator[None]:
+    """Turn an answer in another form than the documented one into a clear refusal; only around what reads."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
+        told = f"{type(fault).__name__}: {str(fault)[:100]}"
+        raise Rejected(f"Kinetic answered in a form that this adapter does not know ({told}).") from fault
 
 
 def now() -> dt.datetime:
@@ -25,8 +38,8 @@ def number(value: Any) -> Decimal:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal in text, without exponent and trailing zeros."""
-    text = format(value, "f")
+    """A decimal in text, without exponent and trailing zeros, to the sixth place."""
+    text = format(value.quantize(MICRO, "ROUND_HALF_UP"), "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in {"-0", ""} else text
 

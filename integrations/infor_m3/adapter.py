@@ -40,7 +40,7 @@ from integrations.contract import (
     Unavailable,
     Unsupported,
 )
-from integrations.infor_m3 import productions, purchases
+from integrations.infor_m3 import productions, purchases, values
 from integrations.infor_m3.client import TRIALS, WRITES, Client
 from integrations.infor_m3.reads import TOOLS
 from integrations.infor_m3.values import SOURCE, now
@@ -65,6 +65,7 @@ class M3Reader:
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
         self._client = Client(options, account)
 
+    @values.known_form()
     def read(self, tool: ReadTool, arguments: Any) -> Reading:
         """Answer a read tool."""
         if tool.name not in TOOLS:
@@ -72,6 +73,7 @@ class M3Reader:
         as_of = now()
         return Reading(TOOLS[tool.name](self._client, arguments), as_of, SOURCE)
 
+    @values.known_form()
     def snapshot(self, type_: TransactionType, payload: Any) -> Snapshot:
         """Read the target, and what the type's rules need."""
         if _carried(type_) == "purchase_order_line_change":
@@ -99,6 +101,7 @@ class M3Writer(M3Reader):
         super().__init__(options, account)
         self._options = dict(options)
 
+    @values.known_form()
     def plan(
         self, type_: TransactionType, payload: Any, snapshot: Snapshot, reference: str
     ) -> tuple[Step, ...]:
@@ -121,7 +124,8 @@ class M3Writer(M3Reader):
             raise Unsupported(f"M3 does not carry a step on {'/'.join(called)}.")
         if not expect:
             raise Rejected("There is no stamp to compare with, so nothing was sent.")
-        label, there, _ = self._look(called, fields)
+        with values.known_form():
+            label, there, _ = self._look(called, fields)
         moved = sorted(name for name, stamp in expect.items() if there.get(name) != stamp)
         if moved:
             raise Stale(f"{label} is not what was approved any more.", evidence={"moved": moved})
@@ -141,6 +145,7 @@ class M3Writer(M3Reader):
         order = productions.look(self._client, f"{fields['FACI']}/{fields['MFNO']}/{fields['PRNO']}")
         return productions.label(order), productions.stamps(order), productions.key(order.order)
 
+    @values.known_form()
     def find(self, sought: Sought) -> Trace:
         """What is true in M3."""
         record: Record
@@ -163,6 +168,7 @@ class M3Writer(M3Reader):
             return Trace(Seen.PRESENT, receipt, record, stamps)
         return Trace(Seen.UNCLEAR, None, record, stamps, text=f"{label} has been changed, and {whose}.")
 
+    @values.known_form()
     def changes(self, since: dt.datetime) -> Sequence[SystemChange]:
         """Cannot be known: none of the transactions called here lists records by who changed them."""
         del since

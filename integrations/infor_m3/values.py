@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,6 +15,18 @@ from integrations.contract import Rejected
 
 SOURCE = "Infor M3 ION API"
 CENT = Decimal("0.01")
+MICRO = Decimal("0.000001")
+"""The finest step of the contract's decimals."""
+
+
+@contextlib.contextmanager
+def known_form() -> Iterator[None]:
+    """Turn an answer in another form than the documented one into a clear refusal; only around what reads."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
+        told = f"{type(fault).__name__}: {str(fault)[:100]}"
+        raise Rejected(f"M3 answered in a form that this adapter does not know ({told}).") from fault
 
 
 def now() -> dt.datetime:
@@ -33,8 +46,8 @@ def number(text: str) -> Decimal:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal in text, without exponent and trailing zeros."""
-    text = format(value, "f")
+    """A decimal in text, without exponent and trailing zeros, to the sixth place."""
+    text = format(value.quantize(MICRO, "ROUND_HALF_UP"), "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in {"-0", ""} else text
 

@@ -88,6 +88,7 @@ class NetSuiteReader:
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
         self._client = Client(options, account)
 
+    @values.known_form()
     def read(self, tool: ReadTool, arguments: Any) -> Reading:
         """Answer a read tool."""
         if tool.name not in TOOLS:
@@ -95,6 +96,7 @@ class NetSuiteReader:
         as_of = now()
         return Reading(TOOLS[tool.name](self._client, arguments), as_of, SOURCE)
 
+    @values.known_form()
     def snapshot(self, type_: TransactionType, payload: Any) -> Snapshot:
         """Read the target, and what the type's rules need."""
         return _carrying(type_).snapshot(self._client, payload)
@@ -120,6 +122,7 @@ class NetSuiteWriter(NetSuiteReader):
         super().__init__(options, account)
         self._defaults: Mapping[str, Any] = dict(options.get("order_defaults") or {})
 
+    @values.known_form()
     def plan(
         self, type_: TransactionType, payload: Any, snapshot: Snapshot, reference: str
     ) -> tuple[Step, ...]:
@@ -150,16 +153,17 @@ class NetSuiteWriter(NetSuiteReader):
         if not expect:
             raise Rejected("There is no stamp to compare with, so nothing was sent.")
         creates = key.startswith("eid:")
-        if creates:
-            if not reference or key != f"eid:{reference}":
-                raise Rejected("The step does not carry our reference, so nothing was sent.")
-            _compare(self._vendor_stamp(request), expect, "the vendor")
-            if (there := self._client.record(kind, key)) is not None:
-                return _receipt(kind, there, {"found": "it has our reference already"})
-        else:
-            before = LOOKS[kind](self._client, key)
-            _compare(values.stamp(kind, before), expect, LABELS[kind](before))
-        body = values.spoken(request["body"], frozenset(request["numbers"]))
+        with values.known_form():
+            if creates:
+                if not reference or key != f"eid:{reference}":
+                    raise Rejected("The step does not carry our reference, so nothing was sent.")
+                _compare(self._vendor_stamp(request), expect, "the vendor")
+                if (there := self._client.record(kind, key)) is not None:
+                    return _receipt(kind, there, {"found": "it has our reference already"})
+            else:
+                before = LOOKS[kind](self._client, key)
+                _compare(values.stamp(kind, before), expect, LABELS[kind](before))
+            body = values.spoken(request["body"], frozenset(request["numbers"]))
         note({"step": step.name, "sends": f"{request['method']} {kind}", "key": key})
         evidence: dict[str, Any] = {"sent": f"{request['method']} {kind}"}
         try:
@@ -174,22 +178,24 @@ class NetSuiteWriter(NetSuiteReader):
         except Repeated as again:
             # Our own request came there before; whether as approved is for the read-back to see.
             evidence |= {"repeated": True, **again.evidence}
-        return _receipt(kind, self._after(kind, key), evidence)
+        return self._after(kind, key, evidence)
 
     def _vendor_stamp(self, request: Mapping[str, Any]) -> dict[str, str]:
         number = str(request["body"]["entity"]["id"])
         return {f"vendor {number}": values.digest(purchases.supplier(self._client, number))}
 
-    def _after(self, kind: str, key: str) -> dict[str, Any]:
-        """The record once a write has gone through. Not being able to read now is no refusal of the write."""
+    def _after(self, kind: str, key: str, evidence: Mapping[str, Any]) -> Receipt:
+        """The receipt once a write has gone through. Not being able to read now is no refusal of the write."""
         try:
             found = self._client.record(kind, key)
+            receipt = _receipt(kind, found, evidence) if found is not None else None
         except Exception as fault:
             raise InDoubt("NetSuite took the write and could not be read afterwards.") from fault
-        if found is None:
+        if receipt is None:
             raise InDoubt("NetSuite took the write and shows no record of it.")
-        return found
+        return receipt
 
+    @values.known_form()
     def find(self, sought: Sought) -> Trace:
         """What is true in NetSuite."""
         carrying = _carrying(sought.type)
@@ -218,6 +224,7 @@ class NetSuiteWriter(NetSuiteReader):
         )
         return str(rows[0].get("lastmodifiedby") or "") if rows else ""
 
+    @values.known_form()
     def changes(self, since: dt.datetime) -> Sequence[SystemChange]:
         """Orders that this account wrote last since then.
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from integrations.contract import Unsupported
+from integrations.contract import Rejected, Unsupported
 
 SOURCE = "NetSuite SuiteTalk REST"
 CENT = Decimal("0.01")
+MICRO = Decimal("0.000001")
+"""The finest step of the contract's decimals."""
 DIGITS = 5
 """Decimal places of quantities. NetSuite does not tell them per unit; this is the most that its forms keep."""
 NO_UNIT = "Unit"
 """What an item without a unit of measure is counted in."""
+
+
+@contextlib.contextmanager
+def known_form() -> Iterator[None]:
+    """Turn an answer in another form than the documented one into a clear refusal; only around what reads."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
+        told = f"{type(fault).__name__}: {str(fault)[:100]}"
+        raise Rejected(f"NetSuite answered in a form that this adapter does not know ({told}).") from fault
 
 
 def now() -> dt.datetime:
@@ -30,8 +43,8 @@ def number(value: Any) -> Decimal:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal in text, without exponent and trailing zeros."""
-    text = format(value, "f")
+    """A decimal in text, without exponent and trailing zeros, to the sixth place."""
+    text = format(value.quantize(MICRO, "ROUND_HALF_UP"), "f")
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text in {"-0", ""} else text
 

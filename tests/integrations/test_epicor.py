@@ -367,3 +367,21 @@ def test_no_error_tells_a_part_of_the_secret(part: str, system: Kinetic) -> None
 def test_no_secret_is_sent_in_the_clear(system: Kinetic) -> None:
     with pytest.raises(Unsupported, match="not https"):
         ADAPTER.reader(options(system, url="http://kinetic.example.com/instance"), account("cs-reader"))
+
+
+def test_an_answer_in_an_unknown_form_is_told_of_and_after_a_write_is_a_doubt(system: Kinetic) -> None:
+    line = system.orders["EPIC06", 1001]["PODetail"][0]
+    with writer(system) as one:
+        commit = prepare(subject_of(system), one, CHANGE)
+        strange = Answer(200, {"returnObj": {"POHeader": [{}], "PODetail": [{}]}})
+        for answer in (strange, Answer(200, {"returnObj": None})):
+            system.fail = [(lambda asked: asked.path.endswith("GetByID"), answer)]
+            with pytest.raises(Rejected):
+                send(one, commit.steps, commit.snapshot.stamps, commit.reference)
+        system.fail = [(lambda asked: asked.path.endswith("GetByID") and bool(system.effects), strange)]
+        with pytest.raises(InDoubt, match="took the write"):
+            send(one, commit.steps, commit.snapshot.stamps, commit.reference)
+        assert one.find(commit.sought()).seen is Seen.PRESENT
+        del line["DocUnitCost"]
+        with pytest.raises(Rejected, match=r"does not know .KeyError: 'DocUnitCost'"):
+            one.find(commit.sought())

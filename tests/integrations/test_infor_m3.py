@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from integrations.contract import (
     Unavailable,
     Unsupported,
 )
-from integrations.infor_m3.adapter import ADAPTER, M3Writer
+from integrations.infor_m3.adapter import ADAPTER
 from integrations.infor_m3.client import READS, WRITES, Client
 from integrations.infor_m3.values import day, number
 from tests.integrations.conformance import (
@@ -33,9 +33,7 @@ from tests.integrations.conformance import (
     TYPE_CLAIMS,
     TYPES,
     AdapterClaim,
-    Subject,
     TypeClaim,
-    a_port_where_nothing_listens,
     ignore,
     its_account_is_proven_narrow,
     named,
@@ -44,102 +42,9 @@ from tests.integrations.conformance import (
     the_systems_own_log_tells_of_the_commit,
 )
 from tests.rigs.infor_m3 import M3, TENANT
+from tests.rigs.infor_m3_subject import LINE, NEEDED, ORDER, USERS, Rig, account, ionapi, is_write, payload
 from tests.rigs.oauth2 import OAuth2, token_server
-from tests.rigs.shapes import Answer, Asked, working_day
-
-NEEDED = {
-    "purchase_order_line_change": "PPS200MI/UpdLine",
-    "production_order_reschedule": "PMS100MI/Reschedule",
-    "production_order_quantity": "PMS100MI/Reschedule",
-}
-USERS = {"READER": "reader", **{f"WRITER{n}": name for n, name in enumerate(NEEDED)}}
-ORDER, LINE, MO = "7000017", "10", "A01/0002786/FG-TABLE-180"
-
-
-def ionapi(user: str) -> dict[str, str]:
-    """An .ionapi file's content."""
-    return {
-        "ti": TENANT,
-        "cn": "countersign",
-        "ci": f"{TENANT}~client",
-        "cs": "client-secret-of-the-tests",
-        "iu": "http://gateway.invalid",
-        "pu": "http://tokens.invalid/as/",
-        "oa": "authorization.oauth2",
-        "ot": "token.oauth2",
-        "saak": f"{TENANT}#{user}",
-        "sask": f"sask-of-{user}",
-    }
-
-
-def account(user: str) -> Account:
-    return Account(user, json.dumps(ionapi(user)))
-
-
-@dataclass
-class Rig:
-    """The stand-in and the token server."""
-
-    system: M3
-    tokens: OAuth2
-
-    def options(self, **more: Any) -> dict[str, Any]:
-        addresses = {"gateway": f"{self.system.url}/{TENANT}", "tokens": self.tokens.token_url}
-        return {**addresses, "timeout": 10, "wlde": "1", "order_line_mark": "OURR", "cono": "100", **more}
-
-    def writer(self, type_name: str, **more: Any) -> contextlib.closing[M3Writer]:
-        user = next(user for user, name in USERS.items() if name == type_name)
-        return contextlib.closing(M3Writer(self.options(**more), account(user)))
-
-    def subject(self) -> Subject:
-        @contextlib.contextmanager
-        def lose_answer(_type_name: str) -> Iterator[None]:
-            self.system.lose = is_write
-            yield
-            self.system.lose = None
-
-        def nowhere() -> Mapping[str, Any]:
-            dead = f"http://127.0.0.1:{a_port_where_nothing_listens()}"
-            return self.options(gateway=dead, tokens=f"{dead}/token")
-
-        return Subject(
-            adapter=ADAPTER,
-            options=self.options(),
-            reader=account("READER"),
-            writers={name: account(user) for user, name in USERS.items() if name in NEEDED},
-            payload=payload,
-            arguments=lambda tool: {"order": ORDER if tool == "purchase_order" else MO},
-            missing=lambda tool: {"order": "9999999" if tool == "purchase_order" else "A01/9999999/X"},
-            touch=self.touch,
-            nowhere=nowhere,
-            lose_answer=lose_answer,
-            cannot=("count",),
-        )
-
-    def touch(self, type_name: str, _proposed: Any) -> bool:
-        if type_name == "purchase_order_line_change":
-            self.system.touch_line(ORDER, LINE)
-        else:
-            self.system.touch_order("0002786")
-        return True
-
-
-def is_write(asked: Asked) -> bool:
-    return asked.path.rpartition("/")[2] in {"UpdLine", "Reschedule"}
-
-
-def payload(type_name: str) -> Mapping[str, Any]:
-    if type_name == "purchase_order_line_change":
-        return {
-            "order": ORDER,
-            "line": LINE,
-            "quantity": {"value": "60", "unit": "PCS"},
-            "unit_price": {"amount": "12.60", "currency": "EUR"},
-            "delivery_date": working_day(25),
-        }
-    if type_name == "production_order_quantity":
-        return {"order": MO, "quantity": {"value": "16", "unit": "PCS"}}
-    return {"order": MO, "planned_start": working_day(9), "planned_finish": working_day(12)}
+from tests.rigs.shapes import Answer
 
 
 @pytest.fixture(scope="module")
@@ -242,14 +147,21 @@ def test_a_two_hundred_that_failed_is_a_refusal(rig: Rig) -> None:
         assert one.find(commit.sought()).seen is Seen.ABSENT
 
 
-def test_a_warning_is_a_question_for_a_person_and_no_flag_accepts_it(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("WARNING - Operations have been started", ""),
+        ("Operations have been started", "DSP6"),
+    ],
+)
+def test_a_warning_is_a_question_for_a_person_and_no_flag_accepts_it(said: str, field: str, rig: Rig) -> None:
     with rig.writer("production_order_reschedule") as one:
         commit = prepare(rig.subject(), one, "production_order_reschedule")
         assert not [name for name in commit.steps[0].request["fields"] if name.startswith("DSP")]
         warning = {
             "transaction": "Reschedule",
-            "errorMessage": "WARNING - Operations have been started",
-            "errorField": "DSP6",
+            "errorMessage": said,
+            "errorField": field,
         }
         body = {"results": [warning], "wasTerminated": False, "nrOfFailedTransactions": 1}
         rig.system.fail = [(is_write, Answer(200, body))]
@@ -398,3 +310,18 @@ def test_no_secret_is_sent_in_the_clear(name: str, rig: Rig) -> None:
         pytest.raises(Unsupported, match="not https"),
     ):
         reader.ping()
+
+
+def test_an_answer_in_an_unknown_form_is_told_of_and_after_a_write_is_a_doubt(rig: Rig) -> None:
+    with rig.writer("purchase_order_line_change") as one:
+        commit = prepare(rig.subject(), one, "purchase_order_line_change")
+        line = rig.system.lines[ORDER, LINE, "0"]
+        currency = rig.system.heads[ORDER].pop("CUCD")
+        with pytest.raises(Rejected, match=r"does not know .KeyError: 'CUCD'"):
+            one.find(commit.sought())
+        rig.system.heads[ORDER]["CUCD"] = currency
+        strange = Answer(200, right(results=[{"transaction": "GetLine", "records": [{}]}]))
+        rig.system.fail = [(lambda asked: asked.path.endswith("GetLine") and line["OURR"] != "", strange)]
+        with pytest.raises(InDoubt, match="took the write"):
+            send(one, commit.steps, commit.snapshot.stamps, commit.reference)
+        assert one.find(commit.sought()).seen is Seen.PRESENT

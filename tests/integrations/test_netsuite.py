@@ -357,3 +357,20 @@ def test_no_error_tells_a_part_of_the_secret(rig: Rig) -> None:
 def test_no_secret_is_sent_in_the_clear(name: str, rig: Rig) -> None:
     with pytest.raises(Unsupported, match="not https"):
         ADAPTER.reader(rig.options(**{name: "http://123456.example.com"}), account("client-reader"))
+
+
+def test_an_answer_in_an_unknown_form_is_told_of_and_after_a_write_is_a_doubt(rig: Rig) -> None:
+    order = rig.system.orders["workOrder", rig.first("workOrder")]
+    with writer(rig, "production_order_reschedule") as one:
+        commit = prepare(rig.subject(), one, "production_order_reschedule")
+        strange = Answer(200, {"tranId": "WO1", "item": {"items": []}})
+        rig.system.fail = [(lambda asked: asked.method == "GET", strange)]
+        with pytest.raises(Rejected, match="form that this adapter does not know"):
+            send(one, commit.steps, commit.snapshot.stamps, commit.reference)
+        rig.system.fail = [(lambda asked: asked.method == "GET" and bool(rig.system.effects), strange)]
+        with pytest.raises(InDoubt, match="took the write"):
+            send(one, commit.steps, commit.snapshot.stamps, commit.reference)
+        assert one.find(commit.sought()).seen is Seen.PRESENT
+        order["quantity"] = "twelve"
+        with pytest.raises(Rejected, match="form that this adapter does not know"):
+            one.find(commit.sought())
