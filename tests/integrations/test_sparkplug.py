@@ -12,9 +12,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from integrations.contract import Account, OutOfScope, Quality, Unavailable
-from integrations.sparkplug.adapter import ADAPTER, STATES, Floor, Mute
-from integrations.sparkplug.payload import MOST_BYTES
-from integrations.sparkplug.sessions import KINDS, Group, Names
+from integrations.sparkplug.adapter import ADAPTER, Floor, Mute
+from integrations.sparkplug.sessions import KINDS
 from tests.integrations.conformance import a_port_where_nothing_listens, named
 from tests.integrations.listening import LISTENER_CLAIMS, WAIT_SECONDS, Ear, Heard, listening, until
 from tests.rigs.keys import self_signed
@@ -314,32 +313,3 @@ def test_nobody_but_the_edge_node_published_anything_in_all_of_this(witness: Wit
     for topic in witness.topics:
         assert topic.split("/")[2] in KINDS, topic
         assert topic.split("/")[3] == "Line1", topic
-
-
-# What strangers send
-
-
-@pytest.fixture
-def group() -> Group:
-    return Group("Plant1", Names("JobOrder", "State", "GoodCount", "Unit", STATES))
-
-
-@pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"not protobuf at all", bytes(MOST_BYTES + 1), b"\x12\xff"])
-def test_bytes_that_are_no_payload_are_refused_with_the_reason(group: Group, raw: bytes) -> None:
-    heard = group.hear("spBv1.0/Plant1/NBIRTH/Line1", raw)
-    assert heard.samples == []
-    assert len(heard.refused) == 1
-    assert heard.refused[0].startswith("NBIRTH of Plant1/Line1: ")
-
-
-@pytest.mark.parametrize(
-    "topic", ["", "x", "spBv1.0/Plant1/DCMD/Line1/Press4", "spBv1.0/Plant1/DDATA/Line1", "a/b/STATE/c"]
-)
-def test_other_topics_mean_nothing(group: Group, topic: str) -> None:
-    heard = group.hear(topic, b"")
-    assert (heard.samples, heard.refused) == ([], [])
-
-
-def test_what_the_broker_kept_is_not_used(group: Group) -> None:
-    heard = group.hear("spBv1.0/Plant1/NBIRTH/Line1", b"", retained=True)
-    assert "kept by the broker" in heard.refused[0]
