@@ -1,7 +1,7 @@
 """A PostgreSQL hot standby, asked so that nothing can be written and nobody is told old news as new.
 
-1. Connect with `target_session_attrs=standby`: the server itself must say that it is one. `read-only` would not
-   do: a primary satisfies it when the role defaults to read-only transactions.
+1. Connect, for each reading anew, with `target_session_attrs=standby`: the server itself must say that it is one.
+   `read-only` would not do: a primary satisfies it when the role defaults to read-only transactions.
 2. One REPEATABLE READ READ ONLY transaction per reading, so that a header and its lines are of one moment.
 3. In it, first: `pg_is_in_recovery()` (a standby promoted under an open connection is refused), a WAL receiver
    (one that is cut off from its primary is refused), and the heartbeat.
@@ -86,8 +86,9 @@ def _text(path: Path) -> bytes:
 
 
 class Standby:
-    """One account's connection to one standby, opened when it is needed.
+    """One account's way to one standby.
 
+    A session lasts for one reading: every thread that reads has one of these, and a standby has few sessions to give.
     `options`: `host`, `port`, `database`; `sslmode` and `sslrootcert` as libpq has them; `timeout`, seconds for one
     statement (5); `heartbeat`, {"table", "column"}, without which no age is known; `stale_after`, seconds (60);
     `streaming`, false for a standby that is fed from an archive and so has no WAL receiver.
@@ -105,16 +106,10 @@ class Standby:
 
     def take(self, ask: Callable[[psycopg.Cursor[DictRow]], T]) -> Taken:
         """What `ask` finds in one guarded transaction. Raises the contract's errors, never psycopg's."""
-        for pause in (*PAUSES, None):
-            try:
-                return self._once(ask)
-            except psycopg.Error as fault:
-                state = fault.sqlstate or ""
-                self._drop_broken(state)
-                if pause is None or not (state in AGAIN or _went_away(fault)):
-                    raise self._in_words(fault) from None
-            time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+        try:
+            return self._tried(ask)
+        finally:
+            self.close()
 
     def about(self) -> dict[str, Any]:
         """The server as it tells of itself."""
@@ -144,6 +139,18 @@ class Standby:
             live.close()
 
     # Inside
+
+    def _tried(self, ask: Callable[[psycopg.Cursor[DictRow]], T]) -> Taken:
+        for pause in (*PAUSES, None):
+            try:
+                return self._once(ask)
+            except psycopg.Error as fault:
+                state = fault.sqlstate or ""
+                self._drop_broken(state)
+                if pause is None or not (state in AGAIN or _went_away(fault)):
+                    raise self._in_words(fault) from None
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     def _once(self, ask: Callable[[psycopg.Cursor[DictRow]], T]) -> Taken:
         live = self._connected()
@@ -181,7 +188,6 @@ class Standby:
         )
         server = cursor.fetchone()
         if server is None or server["standby"] is not True:
-            self.close()
             raise Unavailable(
                 "The replica was promoted, or this is not a replica: nothing is read from a server that may be "
                 "written to."

@@ -278,14 +278,19 @@ def test_a_standby_that_is_cut_off_is_refused_until_it_is_let_in_again(
     assert anything(reader).value
 
 
-def test_a_promoted_standby_is_refused_on_an_open_connection_and_on_a_new_one(own_standby: Standby) -> None:
-    with opened(own_standby) as before:
-        anything(before)
+def test_a_promoted_standby_is_refused_on_an_open_session_and_on_a_new_one(own_standby: Standby) -> None:
+    asked = Asked(own_standby.options, own_standby.account)
+
+    def promote(_cursor: psycopg.Cursor[Any]) -> None:
         own_standby.promote()
-        with pytest.raises(Unavailable, match="promoted"):
-            anything(before)
-        with pytest.raises(Unavailable, match="not a standby"):
-            anything(before)
+        raise psycopg.errors.SerializationFailure(
+            "as a conflict with recovery would: the same session tries again"
+        )
+
+    with contextlib.closing(asked), pytest.raises(Unavailable, match="was promoted"):
+        asked.take(promote)
+    with opened(own_standby) as reader, pytest.raises(Unavailable, match="not a standby"):
+        anything(reader)
 
 
 def test_a_standby_that_comes_back_is_read_again_by_the_same_reader(own_standby: Standby) -> None:
@@ -298,10 +303,22 @@ def test_a_standby_that_comes_back_is_read_again_by_the_same_reader(own_standby:
         assert anything(reader).value
 
 
-def test_a_session_that_was_ended_is_made_anew(standby: Standby, reader: Reader) -> None:
+def test_a_session_that_an_administrator_ends_is_made_anew(standby: Standby) -> None:
+    ended = []
+
+    def ask(cursor: psycopg.Cursor[Any]) -> None:
+        if not ended:
+            ended.append(standby.end_sessions())
+        cursor.execute("SELECT 1")
+
+    with contextlib.closing(Asked(standby.options, standby.account)) as asked:
+        asked.take(ask)
+    assert ended == [1]
+
+
+def test_no_session_is_held_between_readings(standby: Standby, reader: Reader) -> None:
     anything(reader)
-    assert standby.end_sessions() == 1
-    assert anything(reader).value
+    assert standby.end_sessions() == 0
 
 
 # Conflicts
