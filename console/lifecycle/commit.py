@@ -220,8 +220,9 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
     if effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
         return False
     carried = spec(proposal.connection.name).adapter.types[judged.type.name]
-    if carried.on_word:
-        return False  # there is nothing to see
+    # Of what is done by hand, or on the system's word alone, there is nothing to see.
+    if carried.on_word or carried.effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
+        return False
     sought = Sought(
         type=judged.type,
         payload=judged.payload,

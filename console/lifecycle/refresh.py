@@ -30,7 +30,7 @@ def refresh(connection: Connection, *, type_name: str, raw: str) -> None:
     payload = type_.payload.model_validate_json(raw)
     kept: dict[str, Any]
     try:
-        snapshot = connections.reader(connection.name).snapshot(type_, payload)
+        snapshot = connections.viewer(connection.name, type_.name).snapshot(type_, payload)
         kept = {"snapshot": snapshot_json(snapshot), "refused": "", "as_of": snapshot.as_of}
     except (Unavailable, InDoubt) as away:
         connections.drop(connection.name)

@@ -123,6 +123,13 @@ def type_icon(name: str) -> str:
 
 
 @register.filter
+def guarantee_tone(guarantee: str) -> str:
+    """The tone of a guarantee's chip: the strong ones are good, what can be lost or is a person's is marked."""
+    strong = {"keyed": "good", "unique reference": "good", "guarded": "good"}
+    return strong.get(guarantee, "warn" if guarantee == "read-back only" else "info")
+
+
+@register.filter
 def state_tone(state: str) -> str:
     """The tone of a state's chip."""
     return STATE_TONES.get(State(state), "")

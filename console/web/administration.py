@@ -17,6 +17,7 @@ from console.registry import incidents, people, widenings
 from console.web.guards import actor, signed_in
 
 CLOSED = 20
+MOST_WRITES = 200
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -70,6 +71,7 @@ def incident(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "incident": found,
         "entries": [(one, json.loads(one.body)["detail"].get("note", "")) for one in entries],
+        "writes": found.orphan_writes.order_by("at", "id")[:MOST_WRITES],
         "may_close": bool(access.roles(request.user) & access.STOPS),
     }
     return render(request, "administration/incident.html", context)

@@ -14,26 +14,19 @@ from django.utils.dateparse import parse_datetime
 from console import access, dispatch
 from console.catalogue import READER, Spec, read_tools, specs, transaction_types
 from console.errors import Missing, Refused
-from console.models import Connection, Incident, Probe, System
+from console.models import Connection, Incident, LogWatch, Probe, Reading, System
 from console.registry import connections as registry
+from console.registry.capabilities import MEANS
 from console.web.guards import actor, signed_in
 
 PATIENCE = dt.timedelta(seconds=90)
 """How long a page waits for a test of the accounts before it says that no worker answered."""
 
-EFFECTS = {
-    "keyed": ("good", "The system enforces an idempotency key: a second send has no second effect."),
-    "unique reference": ("good", "The system refuses our reference a second time."),
-    "guarded": ("good", "The system enforces the record's stamp: a repeat is refused as stale."),
-    "read-back only": ("warn", "One automatic send and never a second; then the system is asked."),
-    "none": ("", "Read only: nothing is committed here."),
-}
-
 
 def page(request: HttpRequest) -> HttpResponse:
     """Every connection under its system."""
     found = [
-        _with_health(one)
+        _with_proofs(_with_health(one))
         for one in Connection.objects.select_related("system", "verified_by").order_by("title")
     ]
     systems = [
@@ -50,17 +43,19 @@ def connection(request: HttpRequest, name: str) -> HttpResponse:
         "connection": one,
         "configures": _configures(request),
         "incidents": Incident.objects.filter(connection=one, lifted_at__isnull=True).order_by("-id"),
+        "newest": _newest(one),
+        "by_hand": one.spec is not None and one.spec.adapter.by_hand,  # type: ignore[attr-defined]
         **_accounts(request, one),
     }
     return render(request, "systems/accounts.html" if request.htmx else "systems/connection.html", context)  # type: ignore[attr-defined]
 
 
 def test(request: HttpRequest, name: str) -> HttpResponse:
-    """Ring for a worker that tries what the accounts must be refused."""
+    """Ring for a worker that asks whether it answers, and tries what its accounts must be refused."""
     one = _connection(name)
     if not one.enabled:
         raise Refused(f"{one.title} is switched off; switch it on first")
-    if not dispatch.ring("console.tasks.probe_accounts", 1):
+    if not dispatch.ring("console.tasks.test_connection", name):
         messages.error(
             request, "No worker could be called: the broker does not answer. It is tried again every hour."
         )
@@ -101,6 +96,8 @@ def _with_health(one: Connection) -> Connection:
         health, tone = "No longer in the settings", "bad"
     elif not one.enabled:
         health, tone = "Switched off", "warn"
+    elif spec.adapter.by_hand:
+        health, tone = "By hand", "info"
     elif bad is not None and (ok is None or bad > ok):
         health, tone = "Does not answer as it should", "bad"
     elif ok is not None:
@@ -117,18 +114,37 @@ def _with_health(one: Connection) -> Connection:
     return one
 
 
+def _with_proofs(one: Connection) -> Connection:
+    """Put on a connection how many of its writing accounts are proven, and the newest reading through it."""
+    spec: Spec | None = one.spec  # type: ignore[attr-defined]
+    purposes = set(spec.accounts) - {READER} if spec is not None else set()
+    newest = {
+        probe.purpose: probe
+        for probe in Probe.objects.filter(connection=one, purpose__in=purposes)
+        .order_by("purpose", "-id")
+        .distinct("purpose")
+    }
+    one.writing = len(purposes)  # type: ignore[attr-defined]
+    one.proven = sum(probe.sound for probe in newest.values())  # type: ignore[attr-defined]
+    one.proven_at = min((probe.at for probe in newest.values()), default=None)  # type: ignore[attr-defined]
+    one.newest = _newest(one)  # type: ignore[attr-defined]
+    return one
+
+
+def _newest(one: Connection) -> Reading | None:
+    return Reading.objects.filter(connection=one, outcome="answered").order_by("-id").first()
+
+
 def _carries(spec: Spec) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name, carried in sorted(spec.adapter.types.items()):
         type_ = transaction_types().get(name)
-        tone, means = EFFECTS[carried.effect.value]
         rows.append(
             {
                 "name": name,
                 "title": type_.title if type_ is not None else name,
                 "effect": carried.effect.value,
-                "tone": tone,
-                "means": means,
+                "means": MEANS[carried.effect],
                 "note": carried.note,
                 "unsupported": sorted(carried.unsupported),
                 "account": spec.accounts.get(name, {}).get("login", ""),
@@ -139,31 +155,38 @@ def _carries(spec: Spec) -> list[dict[str, object]]:
 
 def _accounts(request: HttpRequest, one: Connection) -> dict[str, object]:
     spec = specs().get(one.name)
-    purposes = sorted(set(spec.accounts) - {READER}) if spec is not None else []
+    accounts = spec.accounts if spec is not None else {}
+    purposes = sorted(set(accounts) - {READER})
     newest = {
         purpose: Probe.objects.filter(connection=one, purpose=purpose).order_by("-id").first()
         for purpose in purposes
     }
+    watches = {watch.purpose: watch for watch in LogWatch.objects.filter(connection=one)}
     rows = [
         {
             "purpose": purpose,
-            "login": spec.accounts[purpose].get("login", "") if spec is not None else "",
+            "login": accounts[purpose].get("login", ""),
             "probe": newest[purpose],
+            "watch": watches.get(purpose),
         }
         for purpose in purposes
     ]
     since = _moment(request.GET.get("tested", ""))
     done = waiting = 0
+    answered: bool | None = None
     if since is not None:
         done = sum(found is not None and found.at >= since for found in newest.values())
-        failed = one.last_error_at is not None and bool(one.last_error) and one.last_error_at >= since
-        waiting = 0 if failed else len(rows) - done
+        failed = bool(one.last_error) and one.last_error_at is not None and one.last_error_at >= since
+        pinged = one.last_ok_at is not None and one.last_ok_at >= since
+        answered = False if failed else True if pinged else None
+        waiting = 0 if failed else len(rows) - done + (not pinged)
     late = since is not None and timezone.now() - since > PATIENCE
     return {
         "accounts": rows,
-        "reader": spec.accounts[READER].get("login", "") if spec is not None else "",
+        "reader": accounts[READER].get("login", "") if READER in accounts else "",
         "tested": request.GET.get("tested", "") if since is not None else "",
         "done": done,
+        "answered": answered,
         "waiting": waiting > 0 and not late,
         "gave_up": waiting > 0 and late,
     }

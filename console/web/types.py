@@ -13,6 +13,7 @@ from console import access, policy
 from console.catalogue import read_tool, read_tools, specs, transaction_type, transaction_types
 from console.errors import Missing, Refused
 from console.models import Autonomy, Connection, Grant, Widening
+from console.registry import capabilities as registry
 from console.registry import limits
 from console.web.guards import actor, signed_in
 from integrations.contract import Closed
@@ -31,6 +32,23 @@ def page(request: HttpRequest) -> HttpResponse:
             ],
             "tools": [(tool, _carriers(name, "tools")) for name, tool in sorted(read_tools().items())],
             **_limits(request, POLICY),
+        },
+    )
+
+
+def capabilities(request: HttpRequest) -> HttpResponse:
+    """What can be done over which path, with which guarantee: connected, or shipped and not connected yet."""
+    found = registry.capabilities(registry.switches())
+    return render(
+        request,
+        "types/capabilities.html",
+        {
+            "groups": [
+                ("Transaction types", "pen-line", [one for one in found if one.kind == "type"]),
+                ("Read tools", "book-open", [one for one in found if one.kind == "tool"]),
+            ],
+            "meanings": [(effect.value, words) for effect, words in registry.MEANS.items()],
+            "missing": sorted(registry.not_loaded().items()),
         },
     )
 

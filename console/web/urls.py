@@ -148,6 +148,7 @@ ROUTES: tuple[Route, ...] = (
         doing="switch a connection",
     ),
     Route("types/", types.page, "types", get=READS, doing="see types", nav=Nav("Types", "shapes")),
+    Route("capabilities/", types.capabilities, "capabilities", get=READS, doing="see capabilities"),
     Route("types/<slug:name>/", types.type_, "type", get=READS, doing="see types"),
     Route("tools/<slug:name>/", types.tool, "tool", get=READS, doing="see read tools"),
     Route(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 
 from console.audit import WORKER
 from console.lifecycle import probe
+from console.lifecycle.reconcile import reconcile
 from console.models import Connection, Probe, Widening
+from console.registry.capabilities import STRENGTH, capabilities, switches
 from tests.cast import People
 from tests.sandbox import SandboxProcess
 
@@ -87,3 +91,94 @@ def test_a_connection_that_was_not_verified_says_so(
 ) -> None:
     Connection.objects.filter(pk=plant.pk).update(verified="")
     assert "not verified against a vendor system" in signed_in(people.cleo).get("/systems/").content.decode()
+
+
+@pytest.mark.django_db
+def test_what_an_account_was_refused_is_said_of_each(
+    people: People, erp: SandboxProcess, signed_in: SignIn
+) -> None:
+    del erp
+    probe.probe_all(actor=WORKER)
+    reconcile(actor=WORKER)
+    page = signed_in(people.cleo).get("/systems/plant/").content.decode()
+    proven = Probe.objects.filter(sound=True).count()
+    assert page.count("A stale write was refused.") == proven
+    assert page.count("A write beyond its scope was refused.") == proven
+    assert page.count("It may do no more than this transaction type needs.") == proven
+    assert page.count("Its change log was compared") == proven
+    listed = signed_in(people.cleo).get("/systems/").content.decode()
+    assert f"{proven}, each proven to be refused what it must be" in listed
+
+
+@pytest.mark.django_db
+def test_a_change_log_that_cannot_be_read_says_so_on_the_connections_page(
+    people: People, erp: SandboxProcess, signed_in: SignIn
+) -> None:
+    reconcile(actor=WORKER)
+    erp.down()
+    reconcile(actor=WORKER)
+    erp.up()
+    assert "Its change log has not been compared since" in (
+        signed_in(people.cleo).get("/systems/plant/").content.decode()
+    )
+
+
+@pytest.mark.django_db
+def test_one_connection_is_tested_alone_and_the_page_says_how_fast_it_answers(
+    people: People, erp: SandboxProcess, signed_in: SignIn
+) -> None:
+    del erp
+    assert probe.test("plant", actor=WORKER)
+    plant = Connection.objects.get(name="plant")
+    assert plant.latency_ms is not None
+    page = signed_in(people.dora).get("/systems/plant/?tested=2026-01-01T00:00:00Z").content.decode()
+    assert f"It answers in {plant.latency_ms} ms." in page
+    assert probe.test("nowhere", actor=WORKER) == []
+
+
+@pytest.mark.django_db
+def test_a_test_of_a_system_that_is_away_says_what_is_wrong_and_leaves_the_proofs(
+    people: People, plant: Connection, signed_in: SignIn
+) -> None:
+    assert probe.test("plant", actor=WORKER) == []
+    plant.refresh_from_db()
+    assert plant.last_error
+    page = signed_in(people.dora).get("/systems/plant/?tested=2026-01-01T00:00:00Z").content.decode()
+    assert "It does not answer as it should:" in page
+    assert not Probe.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+def test_the_command_says_of_a_connection_that_it_is_switched_off(plant: Connection) -> None:
+    Connection.objects.filter(pk=plant.pk).update(enabled=False)
+    said = StringIO()
+    call_command("probe", "--wait", "0", stdout=said)
+    lines = said.getvalue().splitlines()
+    assert lines
+    assert all("switched off: not tried, and nothing is written" in line for line in lines)
+
+
+@pytest.mark.django_db
+def test_capabilities_tell_of_every_path_also_of_those_that_are_not_connected(
+    people: People, plant: Connection, signed_in: SignIn
+) -> None:
+    client = signed_in(people.cleo)
+    page = client.get("/capabilities/").content.decode()
+    for one in capabilities(switches()):
+        assert f'id="{one.name}"' in page
+        for way in one.ways:
+            assert way.path in page
+    assert "not verified against a vendor system" in page
+    assert "cannot carry" in page
+    assert "no connection carries it" in page
+    Connection.objects.filter(pk=plant.pk).update(enabled=False)
+    assert "it is switched off" in client.get("/capabilities/").content.decode()
+
+
+def test_the_strongest_guarantee_that_is_ready_comes_first(plant: Connection) -> None:
+    del plant
+    order = [one.value for one in STRENGTH]
+    for one in capabilities(switches()):
+        for ways in (one.connected, one.possible):
+            ranks = [order.index(way.guarantee) for way in ways if way.guarantee]
+            assert ranks == sorted(ranks)
