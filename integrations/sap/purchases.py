@@ -69,7 +69,7 @@ def items(order: Entity) -> list[Entity]:
 
 def state(order: Entity) -> str:
     """The order's state in the contract's words."""
-    if text(order, "PurchasingDocumentDeletionCode") == "L":
+    if text(order, "PurchaseOrderDeletionCode") == "L":
         return "cancelled"
     listed = items(order)
     if listed and all(flag(one, "IsCompletelyDelivered") for one in listed):
@@ -174,7 +174,8 @@ def _open(sap: Sap, supplier: str, material: str) -> list[dict[str, Any]]:
     listed = []
     for item in found.entities:
         for order in item.linked.get(TO_ORDER, ()):
-            gone = "L" in {text(one, "PurchasingDocumentDeletionCode") for one in (order, item)}
+            codes = text(order, "PurchaseOrderDeletionCode"), text(item, "PurchasingDocumentDeletionCode")
+            gone = "L" in codes
             if text(order, "Supplier") != supplier or gone:
                 continue
             shown = line(order, item)

@@ -388,6 +388,46 @@ def test_a_line_is_changed_in_one_group_and_a_date_alone_in_one_call(server: Cap
         assert unlike(commit, writer.find(commit.sought()).record) == ()
 
 
+@pytest.mark.parametrize(
+    ("order", "item", "state", "locked"),
+    [
+        ({}, {}, "draft", False),
+        ({"ReleaseIsNotCompleted": False}, {}, "processing", False),
+        ({"PurchaseOrderDeletionCode": "L"}, {}, "cancelled", False),
+        ({}, {"IsCompletelyDelivered": True}, "done", False),
+        ({}, {"PurchasingDocumentDeletionCode": "S"}, "draft", True),
+    ],
+)
+def test_saps_codes_of_a_purchase_are_one_state(
+    order: Mapping[str, Any], item: Mapping[str, Any], state: str, locked: bool, server: Cap
+) -> None:
+    number = server.purchase(**item)
+    if order:
+        server.admin("PATCH", f"{PURCHASE}/PurchaseOrder('{number}')", order)
+    target = {"order": number, "line": "00010", "quantity": {"value": "250", "unit": "PC"}}
+    with prepared(server, LINE, target) as (_, commit):
+        assert commit.snapshot.context["state"] == state
+        assert bool(commit.snapshot.context.get("locked")) is locked
+
+
+def test_what_has_arrived_of_a_line_is_told_and_a_deleted_item_is_none(server: Cap) -> None:
+    line = {
+        "ScheduleLineDeliveryDate": working_day(20),
+        "ScheduleLineOrderQuantity": 200,
+        "OpenPurchaseOrderQuantity": 80,
+    }
+    target = {"line": "00010", "quantity": {"value": "250", "unit": "PC"}}
+    order = server.purchase(_PurchaseOrderScheduleLineTP=[line])
+    with prepared(server, LINE, {**target, "order": order}) as (_, commit):
+        assert commit.snapshot.context["received"] == {"value": "120", "unit": "PC"}
+    gone = server.purchase(PurchasingDocumentDeletionCode="L")
+    with (
+        pytest.raises(Rejected, match="has no item '00010'"),
+        prepared(server, LINE, {**target, "order": gone}),
+    ):
+        pass
+
+
 def test_a_group_of_which_one_part_is_refused_leaves_nothing(server: Cap) -> None:
     wanted = {
         "order": server.purchase(),

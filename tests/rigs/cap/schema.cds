@@ -50,7 +50,7 @@ entity PurchaseOrder {
   CreationDate : Date;
   @Core.Computed CreatedByUser : String(40);
   CorrespncExternalReference : String(12);
-  PurchasingDocumentDeletionCode : String(1) default '';
+  PurchaseOrderDeletionCode : String(1) default '';
   ReleaseIsNotCompleted : Boolean default true;
   @odata.etag LastChangeDateTime : Timestamp @cds.on.insert: $now @cds.on.update: $now;
   _PurchaseOrderItem : Composition of many PurchaseOrderItem
