@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from console.errors import Denied, Refused
 from integrations import connect, scan
-from integrations.contract import Adapter, ReadTool, TransactionType
+from integrations.contract import Adapter, Case, Level, ReadTool, Record, TransactionType
 
 READER = "reader"
 """The purpose of the account that only reads; the others are named by their transaction type."""
@@ -182,8 +182,17 @@ def _check_seen(name: str, entry: Mapping[str, Any], adapter: Adapter) -> None:
 
 
 def _with_seekers(found: dict[str, Spec]) -> dict[str, Spec]:
-    """The same, if whoever verifies a connection can look for the new records that are made through it."""
+    """The same, if whoever verifies a connection can look for the new records that are made through it.
+
+    And if what goes on a system's word can be judged without a record.
+    """
     for one in found.values():
+        words = [kind for kind in one.accounts if kind != READER and one.adapter.types[kind].on_word]
+        if needy := sorted(kind for kind in words if _needs_a_record(kind)):
+            raise ImproperlyConfigured(
+                f"CONNECTIONS[{one.name!r}]: {', '.join(needy)} cannot go on the system's word: its rules need the "
+                "record; let the adapter carry it as seen elsewhere, and name in `verified_by` what reads it"
+            )
         if one.adapter.by_hand or one.verified_by not in found:
             continue
         able = found[one.verified_by].adapter.seeks
@@ -194,6 +203,23 @@ def _with_seekers(found: dict[str, Spec]) -> dict[str, Spec]:
                 "look for one; name in `verified_by` a connection that can, or leave the type out"
             )
     return found
+
+
+def _needs_a_record(kind: str) -> bool:
+    """Whether a type's own sample cannot be judged where nothing is known of its record."""
+    type_ = transaction_types().get(kind)
+    if type_ is None:
+        return True
+    payload = type_.payload.model_validate_json(json.dumps(type_.sample))
+    nothing = replace(type_.sample_snapshot, record=Record({}), context={}, stamps={})
+    limits = {limit.name: limit.default for limit in type_.limits}
+    case = Case(payload, nothing, limits, nothing.as_of.date())
+    try:
+        type_.facts(case)
+        type_.outcome(payload, nothing)
+        return any(one.level is Level.ERROR for rule in type_.rules for one in rule(case))
+    except Exception:  # noqa: BLE001 whatever it misses, it needs
+        return True
 
 
 def _makes_a_record(kind: str) -> bool:

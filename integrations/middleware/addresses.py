@@ -2,8 +2,8 @@
 
 An address in the settings may name a host inside, by mistake or by somebody's wish. Unless the connection's option
 says that its endpoints are in the plant's own network, only addresses of the public internet are spoken to. The name
-is resolved once, every address it has is looked at, and the message goes to the one that was looked at: a name that
-changes its mind in between gains nothing.
+is resolved once, every address it has is looked at, and the message goes to one that was looked at: a name that changes
+its mind in between gains nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def resolved(url: str, *, own_network: bool) -> str:
-    """The IP address to send to. Unavailable says why there is none: unknown, or not to be spoken to."""
+def resolved(url: str, *, own_network: bool) -> tuple[str, ...]:
+    """The IP addresses to send to, in order. Unavailable says why there is none: unknown, or not to be spoken to."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if parts.scheme != "https" and not own_network:
@@ -38,7 +38,7 @@ def resolved(url: str, *, own_network: bool) -> str:
             f"{host} is {inside[0]}, an address that is not of the public internet. If it is in the plant's own "
             "network, set the option own_network. Nothing was sent."
         )
-    return str(addresses[0])
+    return tuple(dict.fromkeys(map(str, addresses)))
 
 
 def is_public(address: Address) -> bool:

@@ -46,6 +46,9 @@ CLEAR: Mapping[tuple[int, str], type[AdapterError]] = {
 """Status and code together; one without the other may come from anything in between."""
 
 
+UNMADE = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""The connection was not made, so nothing of the request was sent."""
+
 tls = cache(ssl.create_default_context)
 """The certificates that are believed, loaded once."""
 
@@ -73,54 +76,67 @@ def post(
 
     `at`: the time that it is signed for (UTC), now unless given.
     """
-    parts = urlsplit(url)
-    address = addresses.resolved(url, own_network=own_network)
+    where = urlsplit(url).hostname or ""
+    found = addresses.resolved(url, own_network=own_network)
     before()
-    request = httpx.Request(
-        "POST",
-        httpx.URL(url, host=address),
-        headers={
-            "host": parts.netloc.rpartition("@")[2],
-            "content-type": "application/json",
-            "accept": "application/json",
-            "accept-encoding": "identity",
-            "user-agent": "Countersign",
-            **signing.sign(by, message_id, body, at or dt.datetime.now(dt.UTC)),
-        },
-        content=body,
-        # The certificate is the name's, not the address's.
-        extensions={"timeout": httpx.Timeout(seconds).as_dict(), "sni_hostname": parts.hostname},
-    )
-    where = parts.hostname
+    headers = {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        **signing.sign(by, message_id, body, at or dt.datetime.now(dt.UTC)),
+    }
     # A connection of its own for every message: one that was kept may have been closed, and then nobody knows.
     with httpx.HTTPTransport(verify=tls(), trust_env=False) as transport:
         try:
-            response = transport.handle_request(request)
+            response = _first(transport, "POST", url, found, seconds, headers, body)
             raw = _read(response)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except UNMADE as error:
             raise Unavailable(f"{where} is not reachable ({type(error).__name__}).") from None
         except httpx.TimeoutException:
             raise InDoubt(f"{where} did not answer in time.") from None
         except httpx.HTTPError as error:
             raise InDoubt(f"The answer of {where} was lost ({type(error).__name__}).") from None
-    return _judged(where or "", response, raw)
+    return _judged(where, response, raw)
 
 
 def reach(url: str, *, own_network: bool, seconds: float) -> None:
-    """Return if something can be connected to there. Sends no message. Unavailable if not."""
+    """Return if something answers there. Sends no message. Unavailable if not."""
     parts = urlsplit(url)
-    address = addresses.resolved(url, own_network=own_network)
-    request = httpx.Request(
-        "HEAD",
-        httpx.URL(url, host=address, path="/"),
-        headers={"host": parts.netloc.rpartition("@")[2], "user-agent": "Countersign"},
-        extensions={"timeout": httpx.Timeout(seconds).as_dict(), "sni_hostname": parts.hostname},
-    )
+    found = addresses.resolved(url, own_network=own_network)
+    root = f"{parts.scheme}://{parts.netloc}/"
     with httpx.HTTPTransport(verify=tls(), trust_env=False) as transport:
         try:
-            transport.handle_request(request).close()
+            _first(transport, "HEAD", root, found, seconds).close()
         except httpx.HTTPError as error:
             raise Unavailable(f"{parts.hostname} is not reachable ({type(error).__name__}).") from None
+
+
+def _first(
+    transport: httpx.HTTPTransport,
+    method: str,
+    url: str,
+    found: tuple[str, ...],
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+) -> httpx.Response:
+    """The answer of the first of these addresses to which a connection can be made: it alone gets the request."""
+    parts = urlsplit(url)
+    for place, address in enumerate(found, 1):
+        request = httpx.Request(
+            method,
+            httpx.URL(url, host=address),
+            headers={"host": parts.netloc.rpartition("@")[2], "user-agent": "Countersign", **(headers or {})},
+            content=body,
+            # The certificate is the name's, not the address's.
+            extensions={"timeout": httpx.Timeout(seconds).as_dict(), "sni_hostname": parts.hostname},
+        )
+        try:
+            return transport.handle_request(request)
+        except UNMADE:
+            if place == len(found):
+                raise
+    raise httpx.ConnectError("it has no address")
 
 
 def _read(response: httpx.Response) -> bytes:

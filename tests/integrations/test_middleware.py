@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -223,6 +224,26 @@ def test_nothing_listening_is_unavailable_and_nothing_was_sent(subject: Subject)
             )
 
 
+def test_of_several_addresses_the_first_that_can_be_reached_gets_the_message_once(
+    subject: Subject, nodered: NodeRed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name with an address where nobody listens (loopback is a whole network), and the one of the flow."""
+    truly = socket.getaddrinfo
+
+    def told(host: str, *more: Any, **how: Any) -> Any:
+        if host != "flows.example":
+            return truly(host, *more, **how)
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, nodered.port))
+            for ip in ("127.9.9.9", "127.0.0.1")
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", told)
+    endpoints = {RESCHEDULE: f"http://flows.example:{nodered.port}/erp/{RESCHEDULE}"}
+    commit_, _ = commit(subject, nodered.options(endpoints=endpoints))
+    assert list(nodered.told()["jobs"]) == [commit_.reference]
+
+
 def test_an_endpoint_that_changed_since_the_approval_gets_nothing(subject: Subject, nodered: NodeRed) -> None:
     with subject.open_writer(RESCHEDULE) as writer:
         found = prepare(subject, writer, RESCHEDULE)
@@ -301,7 +322,7 @@ def test_an_address_that_is_not_public_is_refused_in_every_spelling(address: str
 )
 def test_a_public_address_is_spoken_to(address: str) -> None:
     url = f"https://[{address}]/x" if ":" in address else f"https://{address}/x"
-    assert addresses.resolved(url, own_network=False) == address
+    assert addresses.resolved(url, own_network=False) == (address,)
 
 
 def test_the_public_internet_is_not_spoken_to_without_tls() -> None:

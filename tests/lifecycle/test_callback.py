@@ -460,6 +460,20 @@ def test_silence_about_what_nothing_shows_is_a_question(
 # What is refused at the start
 
 
+def test_what_needs_the_record_cannot_go_on_the_middlewares_word(settings: LazySettings) -> None:
+    entry = {
+        "adapter": "tests.rigs.trusting_adapter",
+        "reader": {"login": "middleware", "secret": "NONE"},
+        "writers": {"production_order_reschedule": {"login": "countersign", "secret": "NONE"}},
+    }
+    settings.CONNECTIONS = {MIDDLEWARE: entry}
+    catalogue.specs.cache_clear()
+    with pytest.raises(ImproperlyConfigured, match="its rules need the record"):
+        catalogue.specs()
+    settings.CONNECTIONS = {}
+    catalogue.specs.cache_clear()
+
+
 def test_a_create_needs_a_verifying_connection_that_can_look_for_what_is_new(
     nodered: NodeRed, settings: LazySettings
 ) -> None:
