@@ -240,6 +240,9 @@ class ReadingAnswer(Shape):
     cross_check: CrossCheckView | None = Field(
         description="The second source, where the connection names one for this tool."
     )
+    source_time: dt.datetime | None = Field(
+        description="Since when the machine's own clock says it is so; null where the path does not tell."
+    )
     latency_ms: int
 
 

@@ -108,6 +108,7 @@ def read_tool(request: Request, tool: str) -> HttpResponse:
             source=made.answer.source,
             quality=made.answer.quality.value,
             remark=made.answer.remark,
+            source_time=made.answer.source_time,
             cross_check=CrossCheckView.model_validate(cross_check.as_json(made.check))
             if made.check
             else None,

@@ -138,7 +138,8 @@ def test_a_job_state_goes_into_a_decision_and_bad_quality_holds_the_commit(
     ana = scene.come(scene.people.ana, sign_in=True)
     ana.open_from_queue(label)
     ana.unfold("What the agent read")
-    ana.sees("Job state", reading["reading"], "Floor, listening", "as of", "interrupted", "Held")
+    ana.sees("Job state", reading["reading"], "Floor, listening", "as of", "by the machine’s clock")
+    ana.sees("interrupted", "Held")
 
     floor.says(job, HELD, status="BadNoCommunication")
     ana.approve()
