@@ -213,14 +213,15 @@ ADAPTER = Adapter(
     types={
         "purchase_order_line_change": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="PPS200MI/UpdLine; M3 compares no stamp, so the line is compared right before.",
+            note="PPS200MI/UpdLine. M3 refuses no stale write, so no account is proven sound for it.",
         ),
         "production_order_reschedule": Carried(
-            EffectClass.READ_BACK_ONLY, note="PMS100MI/Reschedule; M3 compares no stamp."
+            EffectClass.READ_BACK_ONLY,
+            note="PMS100MI/Reschedule. M3 refuses no stale write, so no account is proven sound for it.",
         ),
         "production_order_quantity": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="PMS100MI/Reschedule, where the materials are a plain multiple of the quantity.",
+            note="PMS100MI/Reschedule, where materials are a plain multiple. No account is proven sound for it.",
         ),
     },
     settle=SETTLE,

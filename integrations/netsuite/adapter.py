@@ -295,11 +295,11 @@ ADAPTER = Adapter(
         ),
         "purchase_order_line_change": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="All lines are written back; NetSuite compares no stamp, so the order is compared right before.",
+            note="All lines are written back. NetSuite refuses no stale write, so no account is proven sound for it.",
         ),
         "production_order_reschedule": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="Start and end date of the work order; NetSuite compares no stamp.",
+            note="Start and end date. NetSuite refuses no stale write, so no account is proven sound for it.",
         ),
     },
     settle=SETTLE,
