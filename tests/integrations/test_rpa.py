@@ -97,7 +97,10 @@ class LosingProxy:
                 self._pass(self.rfile.read(int(self.headers["Content-Length"] or 0)))
 
             def _pass(self, body: bytes) -> None:
-                upstream = http.client.HTTPConnection(host, timeout=60)
+                with contextlib.closing(http.client.HTTPConnection(host, timeout=60)) as upstream:
+                    self._through(upstream, body)
+
+            def _through(self, upstream: http.client.HTTPConnection, body: bytes) -> None:
                 kept = {k: v for k, v in self.headers.items() if k.lower() not in {"host", "connection"}}
                 upstream.request(
                     self.command, self.path, body or None, {**kept, "Host": self.headers["Host"]}
@@ -115,7 +118,6 @@ class LosingProxy:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-                upstream.close()
 
             def log_message(self, *_: Any) -> None:
                 """Tests are quiet."""
