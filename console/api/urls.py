@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from console.api import views
+from console.api import handbook, views
 from console.api.describe import schema
 from console.api.door import open_door
 from console.api.problems import not_found
@@ -13,6 +13,7 @@ app_name = "api"
 nobodys = extend_schema(exclude=True)(open_door("GET", "POST", "PUT", "PATCH", "DELETE")(not_found))
 
 urlpatterns = [
+    path("", handbook.page, name="handbook"),
     path("schema", schema, name="schema"),
     path("problems/<str:code>", views.problem_type, name="problem"),
     path("capabilities", views.list_capabilities, name="capabilities"),

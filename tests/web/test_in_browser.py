@@ -58,6 +58,8 @@ def test_no_barrier_in_either_theme_at_either_width(
     page.context.clear_cookies()
     page.goto("/account/login/")
     check(page)
+    page.goto("/api/v1/")
+    check(page)
 
 
 def test_the_whole_round_by_keyboard(browse: Browse, two: tuple[Proposal, Proposal]) -> None:
