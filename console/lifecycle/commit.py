@@ -41,6 +41,7 @@ from console.models import (
     Assessment,
     Attempt,
     Callback,
+    Claim,
     Outcome,
     Probe,
     Proposal,
@@ -216,9 +217,6 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
     Where the system guards the stamp this needs no question: a record that we had written has another stamp, and
     another stamp is another digest.
     """
-    effect = spec(proposal.connection.name).adapter.types[judged.type.name].effect
-    if effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
-        return False
     carried = spec(proposal.connection.name).adapter.types[judged.type.name]
     # Of what is done by hand, or on the system's word alone, there is nothing to see.
     if carried.on_word or carried.effect in {EffectClass.GUARDED, EffectClass.BY_HAND}:
@@ -267,6 +265,7 @@ def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Acto
 
 def _hand_over(row: Proposal, approved: Assessment, actor: Actor) -> None:
     """Nothing is sent: from here on it is for a person to do, and to say so."""
+    Claim.objects.filter(proposal=row).delete()  # who looked at it for a decision has not taken it on
     move(
         row,
         State.AWAITING_PERSON,

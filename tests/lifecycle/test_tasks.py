@@ -257,6 +257,16 @@ def test_what_somebody_has_taken_on_is_theirs_until_they_give_it_back(
     assert says(waiting, people.ben).state == State.COMMITTED
 
 
+def test_who_looked_at_it_for_a_decision_has_not_taken_it_on(
+    people: People, planner: Planner, floor: Floor
+) -> None:
+    waiting = in_review(planner, task(), "floor_task")
+    review.claim(waiting, by=people.ana)
+    waiting = committed(approved(waiting, people.ana))
+    assert by_hand.holder(waiting) is None
+    assert says(waiting, floor.tina).state == State.COMMITTED
+
+
 def test_only_what_is_on_the_screen_can_be_confirmed_and_only_once(
     people: People, planner: Planner, floor: Floor
 ) -> None:
