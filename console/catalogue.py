@@ -239,6 +239,12 @@ def read_tools() -> dict[str, ReadTool]:
     return scan.read_tools(settings.READ_TOOL_PACKAGES)
 
 
+@cache
+def adapters() -> tuple[dict[str, Adapter], dict[str, str]]:
+    """Every shipped adapter by its dotted path, connected or not; and those that cannot be loaded here, with why."""
+    return scan.adapters()
+
+
 def spec(name: str) -> Spec:
     """The connection of this name. Denied if the settings have none."""
     if (found := specs().get(name)) is None:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from console.catalogue import Spec, read_tools, specs, transaction_types
+from console.catalogue import Spec, adapters, read_tools, specs, transaction_types
 from console.models import Connection
-from integrations import scan
 from integrations.contract import Adapter, Carried, EffectClass
 
 MEANS = {
@@ -58,7 +56,9 @@ class Way:
         """How far the path was tried, in words; "" where there is no system behind it."""
         if self.guarantee == EffectClass.BY_HAND.value:
             return ""
-        return f"verified against {self.verified}" if self.verified else "not verified against a vendor system"
+        return (
+            f"verified against {self.verified}" if self.verified else "not verified against a vendor system"
+        )
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,7 @@ def capabilities(switched: Mapping[str, bool] | None = None) -> list[Capability]
 
 def not_loaded() -> dict[str, str]:
     """Shipped adapters that cannot be loaded here, by path, with the reason."""
-    return dict(_shipped()[1])
-
-
-@cache
-def _shipped() -> tuple[dict[str, Adapter], dict[str, str]]:
-    return scan.adapters()
+    return dict(adapters()[1])
 
 
 def _ways(kind: str, name: str, switched: Mapping[str, bool] | None) -> tuple[Way, ...]:
@@ -124,7 +119,7 @@ def _ways(kind: str, name: str, switched: Mapping[str, bool] | None) -> tuple[Wa
     used = {spec.adapter_path for spec in specs().values()}
     possible = [
         _way(kind, name, path, adapter)
-        for path, adapter in sorted(_shipped()[0].items())
+        for path, adapter in sorted(adapters()[0].items())
         if path not in used and _carries(adapter, kind, name)
     ]
     return (*_sorted(connected), *_sorted(possible))
