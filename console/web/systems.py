@@ -19,6 +19,9 @@ from console.registry import connections as registry
 from console.registry.capabilities import MEANS
 from console.web.guards import actor, signed_in
 
+SILENCE = dt.timedelta(minutes=1)
+"""A connection that is listened on and gives no proof of life for so long is shown as silent."""
+
 PATIENCE = dt.timedelta(seconds=90)
 """How long a page waits for a test of the accounts before it says that no worker answered."""
 
@@ -27,7 +30,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Every connection under its system."""
     found = [
         _with_proofs(_with_health(one))
-        for one in Connection.objects.select_related("system", "verified_by").order_by("title")
+        for one in Connection.objects.select_related("system", "verified_by", "listening").order_by("title")
     ]
     systems = [
         (system, [one for one in found if one.system_id == system.pk])
@@ -81,14 +84,14 @@ def enable(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def _connection(name: str) -> Connection:
-    found = Connection.objects.select_related("system", "verified_by").filter(name=name).first()
+    found = Connection.objects.select_related("system", "verified_by", "listening").filter(name=name).first()
     if found is None:
         raise Missing(f"there is no connection {name}")
     return found
 
 
 def _with_health(one: Connection) -> Connection:
-    """Put on a connection what its page says of it: `spec`, `health` and `tone`."""
+    """Put on a connection what its page says of it: `spec`, `listens`, `health` and `tone`."""
     spec: Spec | None = specs().get(one.name)
     one.spec = spec  # type: ignore[attr-defined]
     ok, bad = one.last_ok_at, one.last_error_at if one.last_error else None
@@ -104,6 +107,9 @@ def _with_health(one: Connection) -> Connection:
         health, tone = "Answers", "good"
     else:
         health, tone = "Not asked yet", ""
+    one.listens = spec is not None and spec.adapter.listener is not None  # type: ignore[attr-defined]
+    if one.listens and one.enabled:  # type: ignore[attr-defined]
+        health, tone = _heard(one)
     one.health, one.tone = health, tone  # type: ignore[attr-defined]
     one.carries = [] if spec is None else _carries(spec)  # type: ignore[attr-defined]
     one.tools = (  # type: ignore[attr-defined]
@@ -112,6 +118,18 @@ def _with_health(one: Connection) -> Connection:
         else sorted((read_tools()[tool].title, tool) for tool in spec.adapter.tools if tool in read_tools())
     )
     return one
+
+
+def _heard(one: Connection) -> tuple[str, str]:
+    """How it goes with listening. An answer to a test says nothing of what is heard."""
+    life = getattr(one, "listening", None)
+    if life is None:
+        return "Nobody listens", "bad"
+    if life.lost_at is not None or life.alive_at is None:
+        return "Nothing is heard", "bad"
+    if timezone.now() - life.alive_at > SILENCE:
+        return "No sign of life", "bad"
+    return "Listening", "good"
 
 
 def _with_proofs(one: Connection) -> Connection:
