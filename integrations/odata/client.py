@@ -37,7 +37,7 @@ class Service:
     """One service at `root`, a path such as `/odata/orders`; `refused` operations are never called."""
 
     def __init__(self, http: Http, root: str, *, refused: frozenset[str] = frozenset()) -> None:
-        self.http, self.root, self.refused = http, "/" + root.strip("/"), refused
+        self.http, self.root, self.refused = http, f"/{root.strip('/')}".rstrip("/"), refused
         self._model: metadata.Model | None = None
         self._merge = "MERGE"
         self._lock = threading.Lock()
@@ -75,6 +75,9 @@ class Service:
             return None
         found = content(answer, f"read {set_}", writes=False)
         body = found.get("d") if self.model.version == V2 and isinstance(found, Mapping) else found
+        # None is also said by an empty answer, and by some servers by an empty list.
+        if found is None or (isinstance(body, Mapping) and body.get("value") == []):
+            return None
         if not isinstance(body, Mapping) or not set(kind.keys) <= set(body):
             raise unclear(f"What came back for {set_} is not one of it.", writes=False)
         return self._entity(set_, kind, body, answer.headers.get("etag", ""))

@@ -225,21 +225,30 @@ def cap(
     """A server of its own, empty but for its seed, ended at the end of the block."""
     home = npm.installed("cap")
     given = known or clients()
-    ready = folder / "ready.json"
+    # The script itself: `npx cds-serve` would leave a process behind.
+    serve = home / "node_modules" / "@sap" / "cds" / "bin" / "serve.js"
     environment = {
-        **os.environ,
         "ACCOUNTS": json.dumps({n: {"secret": s, "roles": ROLES[n]} for n, s in given.items()}),
-        "READY": str(ready),
         "PORT": "0",
         "NODE_ENV": "test",
         **({"JWKS": f"{oauth2.url}/jwks"} if oauth2 else {}),
     }
-    with (folder / "cap.log").open("wb") as output:
+    with served(folder, home, serve, environment) as port:
+        server = Cap(f"http://127.0.0.1:{port}", given, oauth2)
+        yield server
+        if server._admin is not None:
+            server._admin.close()
+
+
+@contextlib.contextmanager
+def served(folder: Path, home: Path, script: Path, told: Mapping[str, str]) -> Iterator[int]:
+    """The port of a script of Node's that writes {"port", "pid"} to READY once it listens; ended with the block."""
+    ready, log = folder / "ready.json", folder / "node.log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
-            # The script itself: `npx cds-serve` would leave a process behind.
-            [npm.node(), str(home / "node_modules" / "@sap" / "cds" / "bin" / "serve.js")],
+            [npm.node(), str(script)],
             cwd=home,
-            env=environment,
+            env={**os.environ, **told, "READY": str(ready)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -248,14 +257,11 @@ def cap(
         deadline = time.monotonic() + START_SECONDS
         while not (ready.exists() and ready.read_text().endswith("}")):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"CAP did not start:\n{(folder / 'cap.log').read_text()[-3000:]}")
+                raise AssertionError(f"{script.name} did not start:\n{log.read_text()[-3000:]}")
             time.sleep(0.05)
-        told = json.loads(ready.read_text())
-        assert told["pid"] == process.pid
-        server = Cap(f"http://127.0.0.1:{told['port']}", given, oauth2)
-        yield server
-        if server._admin is not None:
-            server._admin.close()
+        found = json.loads(ready.read_text())
+        assert found["pid"] == process.pid
+        yield int(found["port"])
     finally:
         process.terminate()
         process.wait(10)
