@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -234,3 +235,25 @@ def test_a_point_that_nobody_mentions_for_a_season_is_forgotten(floor: Connectio
     forget()
     assert Sample.objects.count() == 0
     assert Connection.objects.filter(pk=floor.pk).exists()
+
+
+# What the registry refuses
+
+
+@pytest.mark.parametrize("adapter", ["opcua", "sparkplug", "b2mml"])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"isa95_level": 2}, "level 2 is none of its adapter's"),
+        ({"isa95_level": 4}, "level 4 is none of its adapter's"),
+        ({"writers": {"production_order_quantity": {"login": "a", "secret": "B"}}}, "its adapter only reads"),
+    ],
+)
+def test_a_way_to_the_floor_that_would_write_is_refused_at_the_start(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch, adapter: str, change: dict[str, Any], why: str
+) -> None:
+    entry = {"adapter": f"integrations.{adapter}.adapter", "isa95_level": 3, "reader": {}, **change}
+    use_connections(settings, monkeypatch, {"floor": entry}, {})
+    with pytest.raises(ImproperlyConfigured, match=why):
+        catalogue.specs()
+    catalogue.specs.cache_clear()
