@@ -301,11 +301,9 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.1,
 }
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    # Longer than the longest task; after it an unacknowledged task is delivered again.
-    "visibility_timeout": environment.number("TASK_VISIBILITY_SECONDS", 900),
-    # With the defaults (10 x 10 s) nothing comes back for 100 s after that.
-    "unacked_restore_interval": 10,
-    "unacked_restore_throttle": 1,
+    # What a worker has taken is not written down in the broker as well: a bell that dies with its worker is rung
+    # again by the sweep long before the broker would. A worker that is asked to stop gives back what it took.
+    "ack_emulation": False,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
     "health_check_interval": 25,
@@ -336,6 +334,9 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "asyncua": {"level": "CRITICAL"},
+        # Two lines for every bell, of which PostgreSQL has the whole story.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
     },
 }
 

@@ -20,7 +20,7 @@ import httpx
 import redis
 from django.conf import settings
 
-from console import dispatch
+from console import celery_app, dispatch
 from console.environment import ROOT
 from console.models import Connection, Probe
 from tests.conftest import Worker, test_database_environment
@@ -107,7 +107,12 @@ class House:
     def wait_until_idle(self) -> None:
         """Return when no bell is waiting and none is being answered: the tables can be emptied then."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while self.bell.llen(settings.CELERY_TASK_DEFAULT_QUEUE) or self.bell.hlen("unacked"):
+        asked = celery_app.control.inspect(timeout=WAIT_SECONDS, limit=1)
+        while (
+            self.bell.llen(settings.CELERY_TASK_DEFAULT_QUEUE)
+            or any((asked.reserved() or {}).values())
+            or any((asked.active() or {}).values())
+        ):
             assert time.monotonic() < deadline, (
                 f"The worker never came to rest:\n{self.worker.said()[-3000:]}"
             )
@@ -126,7 +131,7 @@ def house(
     It holds the application's role only, as in production. `env` is for what else a process is told.
     """
     bell = redis.Redis.from_url(os.environ["REDIS_URL"])
-    bell.delete(settings.CELERY_TASK_DEFAULT_QUEUE, "unacked", "unacked_index")
+    bell.delete(settings.CELERY_TASK_DEFAULT_QUEUE)
     port = free_port()
     told = {
         **os.environ,
