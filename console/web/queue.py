@@ -89,8 +89,10 @@ WHERE d.by_id = %s AND d.assessment_id = (
     SELECT n.id FROM console_assessment n WHERE n.proposal_id = d.proposal_id ORDER BY n.number DESC LIMIT 1)
 """
 OTHERS = f"""
-SELECT count(*) FROM console_proposal p WHERE p.state = 'in_review'
-    AND (p.agent_version_id = ANY(ARRAY({VERSIONS} WHERE a.owner_id = %s)) OR p.id = ANY(ARRAY({ANSWERED})))
+SELECT count(*) FROM (
+    SELECT p.id FROM ({VERSIONS} WHERE a.owner_id = %s) mine
+        JOIN console_proposal p ON p.agent_version_id = mine.id AND p.state = 'in_review'
+    UNION {ANSWERED}) others
 """  # noqa: S608 our own words
 CLOSED = """
 coalesce((SELECT array_agg(g.id) FROM console_grant g JOIN console_connection c ON c.id = g.connection_id
@@ -289,8 +291,8 @@ def _conditions(user: User, chosen: Filter, held: list[Condition]) -> list[Condi
 def _for(user: User) -> list[Condition]:
     """Without what this person may not decide or has answered already."""
     return [
-        Condition(f"p.agent_version_id <> ALL(ARRAY({VERSIONS} WHERE a.owner_id = %s))", user.pk),
-        Condition(f"p.id <> ALL(ARRAY({ANSWERED}))", user.pk),
+        Condition(f"p.agent_version_id NOT IN ({VERSIONS} WHERE a.owner_id = %s)", user.pk),
+        Condition(f"p.id NOT IN ({ANSWERED})", user.pk),
     ]
 
 

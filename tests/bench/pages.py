@@ -104,6 +104,7 @@ def _filled(
         ) as admin:
             admin.execute(f"alter database {name}_new rename to {name}")
         say(f"made in {time.monotonic() - began:.0f} s")
+    made.manage("migrate", "--verbosity", "0", env=env)
     return _run(made, env, scale)
 
 
