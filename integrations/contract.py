@@ -680,15 +680,14 @@ class Adapter:
     verified: str
     reader: Callable[[Mapping[str, Any], Account], Reader]
     writer: Callable[[Mapping[str, Any], Account], Writer] | None = None
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether a person is its only writer: it needs no accounts, and nothing is ever sent."""
-        return bool(self.types) and all(one.effect is EffectClass.BY_HAND for one in self.types.values())
-
     listener: Callable[[Mapping[str, Any], Account], Listener] | None = None
     last_door: bool = False
     """A robot at the screens that people use: refused where another connection to the same system has an account for
     the type, and shown as what it is."""
     notifier: Callable[[Mapping[str, Any], Account], Notifier] | None = None
     seeks: frozenset[str] = frozenset()
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person is its only writer: it needs no accounts, and nothing is ever sent."""
+        return bool(self.types) and all(one.effect is EffectClass.BY_HAND for one in self.types.values())
