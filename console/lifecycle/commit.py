@@ -34,7 +34,7 @@ from console.checks.readings import readings_are_usable
 from console.errors import Conflict, Held
 from console.failpoints import reach
 from console.lifecycle import by_hand, exhibits, limits, readback, review, seen
-from console.lifecycle.assess import Judged, look
+from console.lifecycle.assess import Judged, hush, look
 from console.lifecycle.frozen import step_json
 from console.lifecycle.states import locked, move, reload
 from console.models import (
@@ -145,6 +145,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
     try:
         access.check_grant_holds(proposal, grant)
         _check_account(proposal)
+        hush(proposal)
         judged = look(proposal, approved.revision, now)
         _check_founded(judged)
         there = judged.digest == approved.digest and _is_there_already(proposal, approved, judged)
