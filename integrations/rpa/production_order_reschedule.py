@@ -74,7 +74,8 @@ def look(sitting: Sitting, where: Mapping[str, Any], account: Account, number: i
 
 def fingerprint(sitting: Sitting) -> str:
     """A digest of the form's labels and roles: what this script was reviewed against."""
-    return hashlib.sha256("\n".join(screen.structure(sitting.page)).encode()).hexdigest()
+    labels = sitting.settled("the form's labels", lambda: screen.structure(sitting.page))
+    return hashlib.sha256("\n".join(labels).encode()).hexdigest()
 
 
 def snapshot(sitting: Sitting, where: Mapping[str, Any], account: Account, payload: Any) -> Snapshot:

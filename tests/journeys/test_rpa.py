@@ -17,6 +17,7 @@ from tests.integrations.test_rpa import dates, payload, renamed
 from tests.journeys.agent import Agent
 from tests.journeys.house import House, Street, house
 from tests.journeys.scene import Scene
+from tests.lifecycle.conftest import check_told_once
 from tests.rigs.sao import WebTryton
 
 pytestmark = [
@@ -85,6 +86,8 @@ def at_the_screens(
     agent.close()
     for person in scene.present:
         person.context.close()
+    running.wait_until_idle()
+    check_told_once()
     for person in scene.present:
         assert not person.faults, (person.user.username, person.faults)
 
@@ -117,7 +120,7 @@ def certify(scene: Scene, fingerprint: str) -> None:
     ana = scene.come(scene.people.ana)
     ana.go("administration/")
     ana.page.get_by_role("button", name="Confirm").click()
-    ana.sees("certif")
+    ana.sees("It is in force.")
 
 
 def proposed_at_a_certified_screen(scene: Scene, web: WebTryton) -> tuple[str, dict[str, str]]:
