@@ -95,7 +95,7 @@ class Standby:
     """
 
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
-        self._options, self._account = dict(options), account
+        self._options, self._account = _complete(options), account
         self._live: psycopg.Connection[DictRow] | None = None
         self.database = str(options["database"])
         self._stale_after = dt.timedelta(seconds=float(options.get("stale_after", 60)))
@@ -249,6 +249,8 @@ class Standby:
             or all(words in said for words in _NO_LOGIN)
         ):
             return OutOfScope(f"The replica refuses the account {self._account.login!r}.")
+        if "database " in said and "does not exist" in said:
+            return Unavailable(f"The replica has no database {self.database!r}.")
         if "is not in hot standby mode" in said:
             return Unavailable("There is no replica at this address: the server there is not a standby.")
         if state == "42501":
@@ -264,6 +266,17 @@ class Standby:
                 f"The replica broke the reading off, {len(PAUSES) + 1} times (SQLSTATE {state})."
             )
         return Unavailable(f"The replica cannot be reached or broke off ({state or type(fault).__name__}).")
+
+
+def _complete(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, if none is missing; Unsupported names the first that is."""
+    for name in ("host", "database"):
+        if not options.get(name):
+            raise Unsupported(f"The option `{name}` of the replica is missing.")
+    heartbeat = options.get("heartbeat") or {}
+    if heartbeat and not (isinstance(heartbeat, Mapping) and {"table", "column"} <= set(heartbeat)):
+        raise Unsupported('The option `heartbeat` is {"table": its name, "column": its column of time}.')
+    return dict(options)
 
 
 def _went_away(fault: psycopg.Error) -> bool:

@@ -304,7 +304,7 @@ def test_a_standby_that_comes_back_is_read_again_by_the_same_reader(own_standby:
 
 
 def test_a_session_that_an_administrator_ends_is_made_anew(standby: Standby) -> None:
-    ended = []
+    ended: list[int] = []
 
     def ask(cursor: psycopg.Cursor[Any]) -> None:
         if not ended:
@@ -394,6 +394,10 @@ def test_a_header_and_its_lines_are_of_one_moment(tryton: TrytonServer, standby:
         ({"schema": "sap"}, Unsupported, "there is SQL for tryton"),
         ({"schema": ""}, Unsupported, "there is SQL for tryton"),
         ({"company": 99}, Unsupported, "the database has"),
+        ({"host": ""}, Unsupported, "`host`"),
+        ({"database": None}, Unsupported, "`database`"),
+        ({"database": "nowhere"}, Unavailable, "no database 'nowhere'"),
+        ({"heartbeat": {"table": "countersign_heartbeat"}}, Unsupported, "column of time"),
         ({"database": "postgres"}, Unsupported, "not of the schema"),
         ({"heartbeat": {"table": "nowhere", "column": "beat"}}, Unsupported, "missing"),
         ({"heartbeat": {"table": "res_user", "column": "write_date"}}, OutOfScope, "may not read"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from console.models import AuditEntry, Reading
 from integrations.contract import Quality
 from integrations.replica.adapter import ADAPTER
 from integrations.scan import read_tools
@@ -124,6 +125,9 @@ def test_what_the_standby_cannot_vouch_for_any_more_holds_the_commit_until_it_ca
     scene.agent.follow(ref, "committed")
     ana.sees_state("Committed")
     assert dates_in_tryton(tryton, str(order))[:2] == (wanted["planned_start"], wanted["planned_finish"])
+    assert standby.account.secret not in scene.house.said()
+    kept = [*Reading.objects.values_list("answer", "text", "remark"), *AuditEntry.objects.values_list("body")]
+    assert standby.account.secret not in str(kept)
 
 
 def test_two_sources_that_disagree_stop_the_proposal_and_are_both_named(
