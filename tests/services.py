@@ -81,7 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse a database whose application role is the owner: half of the guarantees could not be tested."""
     if os.environ["DATABASE_URL"] == os.environ["DATABASE_OWNER_URL"]:
         raise pytest.UsageError("DATABASE_URL and DATABASE_OWNER_URL must be two roles in the tests.")
-    with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
+    # The database that is named need not exist yet; Django makes the test database from this one as well.
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], dbname="postgres") as owner:
         asked = owner.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
     if asked != (True,):
         raise pytest.UsageError(
