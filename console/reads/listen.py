@@ -45,12 +45,14 @@ class Heard:
     """What one listener heard since the last look.
 
     `lost`: why there is no session now. `broke`: why there was none for a while; what was heard before is stale.
+    `error`: the last loss that is the system's fault and not ours.
     """
 
     samples: dict[tuple[str, str], contract.Sample] = field(default_factory=dict)
     alive: bool = False
     lost: str | None = None
     broke: str | None = None
+    error: str = ""
     refused: list[str] = field(default_factory=list)
 
 
@@ -84,6 +86,12 @@ class Board:
 
     def lost(self, why: str) -> None:
         """The session is gone, and with it the worth of all that was heard in it."""
+        self.ended(why)
+        with self._lock:
+            self._heard.error = why[:300]
+
+    def ended(self, why: str) -> None:
+        """As lost, but nothing is wrong: we begin, or were told to stop."""
         with self._lock:
             now = self._heard
             now.alive, now.lost, now.broke = False, why[:300], why[:300]
@@ -110,7 +118,8 @@ class Board:
         with self._lock:
             newer, self._heard = self._heard, taken
             if newer.broke is not None:
-                self.lost(newer.broke)
+                self.ended(newer.broke)
+            self._heard.error = newer.error or self._heard.error
             for sample in newer.samples.values():
                 self._keep(sample)
             self._heard.refused += newer.refused
@@ -143,7 +152,7 @@ def listen(stop: threading.Event, *, say: Callable[[str], None]) -> None:
         ear.stop.set()
     for ear in ears.values():
         ear.thread.join(10)
-        ear.board.lost("nobody listens: the listener was stopped")
+        ear.board.ended("nobody listens: the listener was stopped")
     _flush(ears)
 
 
@@ -172,7 +181,7 @@ def _follow_switches(ears: dict[str, _Ear], wake: threading.Event, say: Callable
         ear = ears[name]
         ear.stop.set()
         ear.thread.join(10)
-        ear.board.lost("the connection is switched off")
+        ear.board.ended("the connection is switched off")
         _flush({name: ear})
         del ears[name]
         say(f"no longer listening on {name}")
@@ -181,7 +190,7 @@ def _follow_switches(ears: dict[str, _Ear], wake: threading.Event, say: Callable
 def _keep(name: str, board: Board, stop: threading.Event) -> None:
     """One thread: a session, and after it broke another one, with growing pauses while there is no life."""
     pause = FIRST_PAUSE
-    board.lost("the listener has only begun")
+    board.ended("the listener has only begun")
     while not stop.is_set():
         lives = board.lives
         try:
@@ -194,7 +203,7 @@ def _keep(name: str, board: Board, stop: threading.Event) -> None:
             board.lost(f"the adapter failed ({type(fault).__name__})")
             log.exception("listening on %s failed", name)
         else:
-            board.lost("the session ended")
+            board.ended("the session ended")
         pause = FIRST_PAUSE if board.lives > lives else min(pause * 2, LONGEST_PAUSE)
         stop.wait(pause)
 
@@ -229,6 +238,8 @@ def write(name: str, heard: Heard) -> None:
             _store(row.pk, tool, key, sample)
         life, _ = Listening.objects.get_or_create(connection=row)
         mine = Listening.objects.filter(pk=life.pk)
+        if heard.error:
+            Connection.objects.filter(pk=row.pk).update(last_error=heard.error, last_error_at=Now())
         if heard.refused:
             mine.update(
                 refused=F("refused") + len(heard.refused), refused_at=Now(), refused_why=heard.refused[-1]
@@ -237,7 +248,6 @@ def write(name: str, heard: Heard) -> None:
         if heard.lost is not None:
             mine.filter(lost_at=None).update(lost_at=Now())
             mine.update(lost_why=heard.lost)
-            Connection.objects.filter(pk=row.pk).update(last_error=heard.lost, last_error_at=Now())
         elif heard.alive:
             mine.update(alive_at=Now(), lost_at=None, lost_why="")
             Connection.objects.filter(pk=row.pk).update(last_ok_at=Now())

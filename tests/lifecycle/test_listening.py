@@ -227,6 +227,21 @@ def test_what_cannot_be_used_is_counted_and_its_reason_shown(floor: Connection) 
     assert floor.last_error == "no such element"
 
 
+def test_a_loss_is_an_error_of_the_connection_and_a_beginning_is_none(floor: Connection) -> None:
+    board = Board(threading.Event())
+    board.ended("the listener has only begun")
+    write("floor", board.take())
+    floor.refresh_from_db()
+    assert floor.last_error == ""
+    assert Listening.objects.get().lost_why == "the listener has only begun"
+    board.lost("the server closed the session")
+    board.alive()
+    write("floor", board.take())
+    floor.refresh_from_db()
+    assert floor.last_error == "the server closed the session"
+    assert Listening.objects.get().lost_at is None
+
+
 def test_a_point_that_nobody_mentions_for_a_season_is_forgotten(floor: Connection) -> None:
     tell(said(), None)
     forget()
