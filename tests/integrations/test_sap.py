@@ -82,13 +82,13 @@ def test_the_refused_are_operations_that_the_service_really_has(server: Cap) -> 
     with subject(server).open_reader() as reader:
         operations = reader._sap.service("production").model.operations  # type: ignore[attr-defined]
     assert set(operations) >= REFUSED
-    assert REFUSED == {
+    assert {
         "OrderReleasedByMES",
         "CloseOrder",
         "DeletionFlagOrder",
         "DeletionIndOrder",
         "DiscardOrder",
-    }
+    } == REFUSED
     assert "ReleaseOrder" in operations
 
 
