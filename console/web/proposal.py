@@ -191,7 +191,7 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "story": story(proposal),
         "rationale": _rationale(revisions),
         "by_hand": by_hand.is_task(proposal),
-        "confirmations": list(proposal.confirmations.order_by("id")),
+        "confirmations": list(proposal.confirmations.order_by("id")) if by_hand.is_task(proposal) else [],
         "may_not": may_not,
         "mine": mine,
         "may_decide": in_review and not may_not and mine is None,
