@@ -55,8 +55,8 @@ def test_every_tool_answers_what_its_schema_says(planner: Planner, erp: SandboxP
         "supplier": {"supplier": erp.find("supplier")["key"]},
     }
     assert set(arguments) == catalogue.spec(PLANT).adapter.tools
-    for name in arguments:
-        made = ask(planner, name, **arguments[name])
+    for name, asked in arguments.items():
+        made = ask(planner, name, **asked)
         catalogue.read_tools()[name].answer.model_validate_json(json.dumps(made.answer.value))
 
 
