@@ -371,8 +371,8 @@ def renamed(web: WebTryton, label: str) -> Iterator[None]:
         limit=1,
     )
     changed = (
-        f'<data><xpath expr="//label[@name=\'warehouse\']" position="replace">'
-        f'<label name="warehouse" string="{label}"/></xpath></data>'
+        f'<data><xpath expr="//label[@name=\'bom\']" position="replace">'
+        f'<label name="bom" string="{label}"/></xpath></data>'
     )
     values = {"model": "production", "inherit": view["id"], "data": changed, "module": "production"}
     (made,) = web.admin.call("ir.ui.view", "create", [values], writes=True)
