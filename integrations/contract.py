@@ -17,6 +17,8 @@ what is safe to do next follows from the class of the answer alone, there is no 
 Values inside snapshots, records, readings and payloads are JSON: text, whole numbers, booleans, null, lists
 and objects. Money and quantities are decimals in text together with their currency or unit. Dates are
 ISO 8601 text. A float never appears.
+
+The file is long because it is the seam: whoever writes an adapter reads this and nothing else.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Fields may be added; none is renamed, removed or given another meaning within a version of the door. Times are
 ISO 8601 in UTC; money and quantities are decimals in text.
+
+The file is long because every form of the door stands in it, and nothing else.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@
 4. Whatever was answered, `readback.read_back` asks the system and settles it.
 
 A crash between any two lines leaves a row that says what may have happened, and a time to ring again.
+
+The file is long because it is one protocol; the order of its lines is what makes it safe.
 """
 
 from __future__ import annotations

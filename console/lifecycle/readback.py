@@ -18,6 +18,8 @@ is an outcome unknown, a question in front of a person that workers keep trying 
 | partial, the rest is known | class allows, not refused | the rest is sent |
 | unclear | stale on the very first step | received again |
 | unclear | settle time over | outcome unknown |
+
+The file is long because the table above is one decision.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Every verb names the digest that was on the person's screen. A newer assessment, a lost race or a moved rule is a
 Conflict that says what changed; nothing is decided by accident.
+
+The file is long because the answers share their guards, and read best side by side.
 """
 
 from __future__ import annotations

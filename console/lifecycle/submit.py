@@ -1,6 +1,8 @@
 """The first door: what an agent sends becomes a proposal, durably, before anything else happens.
 
 Needs no ERP. All faults are reported at once; nothing is stored of what is refused.
+
+The file is long because everything that may refuse a proposal stands in one order.
 """
 
 from __future__ import annotations

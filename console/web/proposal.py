@@ -2,6 +2,8 @@
 
 The order of the page is the order of trust: what the system says, what the checks say, what people said, and only
 then what the agent says of itself.
+
+The file is long because the page is one, and its parts are shown together or not at all.
 """
 
 from __future__ import annotations

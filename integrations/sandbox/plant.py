@@ -6,6 +6,8 @@ Lines have stamps of their own, named `purchase line 31/2`.
 
 On disk in `home`: `base.json` (the records as seeded) and `ledger.jsonl` (one line per effect, append-only).
 Starting again replays the ledger over the base; a last line torn by a kill was never answered and is dropped.
+
+The file is long because all rules of the plant act on the same records under one lock.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 They listen on ports of their own, so that the ERP can be down while its control answers. Both are plain
 HTTP/1.1 with keep-alive on the loopback interface.
+
+The file is long because both doors share one way of speaking HTTP and of failing at it.
 """
 
 from __future__ import annotations

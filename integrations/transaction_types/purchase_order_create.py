@@ -17,6 +17,8 @@ The record found after the commit has `fields` `supplier` (key), `supplier_name`
 "unit_price", "delivery_date", "amount"} in the order of the payload.
 
 There is no reversal: a wrong order is cancelled by a person, there.
+
+The file is long because a transaction type is one file.
 """
 
 from __future__ import annotations

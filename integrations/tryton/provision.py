@@ -27,6 +27,8 @@ A server of several processes acts on changed rights at once only with `[cache] 
 otherwise some of its processes keep the old ones for up to five minutes.
 
 `SCOPES` is also what `adapter.probe` compares an account with.
+
+The file is long because what an account may do is one table, and the script that makes it true stands beside it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ What Tryton 8.2 allows, proven on it:
 
 Effect class of a line change: guarded. The amendment itself is a draft that does nothing; it is sought by our
 reference before it is made.
+
+The file is long because the states of one document share its reading, its steps and its read-back.
 """
 
 from __future__ import annotations

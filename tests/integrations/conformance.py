@@ -16,6 +16,8 @@ To run it on a new adapter, describe the adapter and its system as a `Subject` a
 The system must be in a known state before each claim, or `payload` must find something fresh to propose each time.
 What a system cannot be made to do (count its effects, lose an answer), its subject leaves out; those claims then
 rest on the read-back alone, or hold trivially, and the subject says so in `cannot`.
+
+The file is long because it is the contract, claim by claim.
 """
 
 from __future__ import annotations

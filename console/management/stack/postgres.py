@@ -13,8 +13,7 @@ existing data folder decides, so that a later start does not fail on wrong owner
 1. A user namespace: the server looks unprivileged to itself while its files stay root's. No copy, no new
    account.
 2. The account `postgres` or `nobody`. Where that account cannot reach the folders (below /root), programs and
-   data
-   go to `/var/tmp/countersign-<hash>`.
+   data go to `/var/tmp/countersign-<hash>`.
 3. Neither: an error that asks for DATABASE_URL.
 
 Three kinds of cluster use this: the console's (SAFE, with an application role that owns nothing), the demo
@@ -23,6 +22,8 @@ ERP's (FAST or SAFE, one role) and the tests' (FAST). From the shell, for progra
     python -m console.management.stack.postgres --home FOLDER --database NAME --owner ROLE
 
 prints the URL on one line when the server is ready and serves until it is told to stop (SIGTERM or SIGINT).
+
+The file is long because the three ways for root share every other line.
 """
 
 import argparse

@@ -9,6 +9,8 @@ through the ERP's own model, so that its history tables and `ir.model.log` hold 
 JSON object a line: {"phase", "done", "total"} and, when others may go on, {"reached": "company"|"core"|"rest"}.
 
 `core` is not resumable (start again from the initialised database); `rest` skips orders that are there.
+
+The file is long because it tells one story from beginning to end.
 """
 
 from __future__ import annotations

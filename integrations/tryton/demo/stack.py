@@ -9,6 +9,8 @@ it was, and a start with an empty cluster begins anew. Order of a first start:
 4. the finished database is kept as a template too: `reset` puts it back in seconds.
 
 The caller brings a PostgreSQL whose role may create databases, and its address.
+
+The file is long because the order of the steps is what it is about.
 """
 
 from __future__ import annotations
