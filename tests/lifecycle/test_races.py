@@ -235,10 +235,14 @@ def test_nothing_is_claimed_or_sent_after_the_kill_switch(
         thrown.save()
 
 
-def test_many_repeats_of_one_submission_at_once_are_one_proposal(planner: Planner) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.soak)])
+def test_many_repeats_of_one_submission_at_once_are_one_proposal(planner: Planner, rounds: int) -> None:
+    """R10, with a hundred racing each round."""
     raw = b'{"transaction_type": "production_order_reschedule", "payload": {"order": "1", "planned_start":'
     raw += b' "2027-01-04", "planned_finish": "2027-01-08"}, "rationale": "Late material."}'
-    answers = at_once([lambda: submit(planner.version, raw=raw, key="same", actor=planner.actor)] * MANY)
+    answers: list[object] = []
+    for _ in range(rounds):
+        answers += at_once([lambda: submit(planner.version, raw=raw, key="same", actor=planner.actor)] * MANY)
     assert Proposal.objects.count() == 1
     running = [answer for answer in answers if isinstance(answer, Conflict)]
     assert {answer.code for answer in running} <= {"key_running"}
