@@ -44,7 +44,7 @@ def test_every_address_of_the_door_is_described_and_no_other() -> None:
     described = {(method, path) for path, operations in document()["paths"].items() for method in operations}
     assert described == OPERATIONS
     routes = {f"/api/v1/{one.pattern}".replace("<str:", "{").replace(">", "}") for one in urls.urlpatterns}
-    assert routes - {"/api/v1/^.*$", "/api/v1/schema"} == {path for _, path in OPERATIONS}
+    assert routes - {"/api/v1/", "/api/v1/^.*$", "/api/v1/schema"} == {path for _, path in OPERATIONS}
 
 
 def test_every_operation_but_the_open_one_asks_for_a_key() -> None:
