@@ -2,6 +2,8 @@
 
 Each fault of the system is tried on every class of effect. What is asserted is counted at the system's ledger:
 0 duplicates, 0 lost, 0 "failed" that happened.
+
+The file is long because every fault of the table is one test, in the order of the table.
 """
 
 from __future__ import annotations

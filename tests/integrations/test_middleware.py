@@ -1,4 +1,7 @@
-"""The middleware adapter against Node-RED: what is taken, what is refused, and what can be told from an answer."""
+"""The middleware adapter against Node-RED: what is taken, what is refused, and what can be told from an answer.
+
+The file is long because both directions of one protocol are tried on one flow.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Everything is counted at the server. CAP, its V2 adapter and its ETags are not ours; the CSRF gate and the faults are
 (see `tests/rigs/cap`). One long file, so that one server is started for all of it.
+
+The file is long because it is what servers do, one claim after the other.
 """
 
 from __future__ import annotations

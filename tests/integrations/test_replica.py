@@ -1,4 +1,7 @@
-"""The read replica on a true streaming standby: it only reads, it says how old it is, and it refuses what is none."""
+"""The read replica on a true streaming standby: it only reads, it says how old it is, and it refuses what is none.
+
+The file is long because every state of a standby is one test on the same cluster.
+"""
 
 from __future__ import annotations
 

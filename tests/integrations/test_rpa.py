@@ -2,6 +2,8 @@
 
 Server, web client and browser are not ours. Playwright's own loop must not run twice in a thread, and other tests
 have a browser too, so the robot works in a thread of its own here; in a Celery worker it does by itself.
+
+The file is long because every way a screen may differ is one test on the same rig.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What is accepted is not committed: the way by a middleware, from the message out to what becomes of it."""
+"""What is accepted is not committed: the way by a middleware, from the message out to what becomes of it.
+
+The file is long because it is the table of `lifecycle.callback`, row by row.
+"""
 
 from __future__ import annotations
 

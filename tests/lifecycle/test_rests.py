@@ -1,4 +1,7 @@
-"""What a proposal rests on: read again by its other path at every look, and held to a second source."""
+"""What a proposal rests on: read again by its other path at every look, and held to a second source.
+
+The file is long because each way a reading may move is tried at the assessment and at the commit.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tasks: countersigned, done by a person, confirmed with a note, read back where something can read it."""
+"""Tasks: countersigned, done by a person, confirmed with a note, read back where something can read it.
+
+The file is long because it is the life of a task, from the approval to every end.
+"""
 
 from __future__ import annotations
 
