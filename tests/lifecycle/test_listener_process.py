@@ -209,7 +209,7 @@ def test_a_dead_machine_is_stale_at_once(machine: Edge, listener: Listener) -> N
 def test_a_lost_broker_makes_it_stale_and_its_return_does_not_make_it_good(
     machine: Edge, line: Broker, listener: Listener
 ) -> None:
-    line.stop()
+    line.die()
     until(lambda: Listening.objects.filter(lost_at__isnull=False), listener.said)
     assert read("line").quality is Quality.STALE
     machine.die()

@@ -84,9 +84,15 @@ class Broker:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it."""
+        """End it. It may still publish the last wills of those it disconnects."""
         if self._process is not None:
             self._process.terminate()
+            self._process.wait(10)
+
+    def die(self) -> None:
+        """As by a power cut: it publishes nothing more."""
+        if self._process is not None:
+            self._process.kill()
             self._process.wait(10)
 
     @property

@@ -23,8 +23,13 @@ def working_day(days: int) -> dt.date:
     return day + dt.timedelta(days=max(7 - day.weekday(), 0) if day.weekday() > 4 else 0)
 
 
+def fresh_number() -> int:
+    """A number that no other order of this session's tests has."""
+    return next(_numbers)
+
+
 def _reference() -> str:
-    return f"TEST-{next(_numbers):05}"
+    return f"TEST-{fresh_number():05}"
 
 
 def product(tryton: TrytonServer, code: str) -> int:

@@ -50,6 +50,7 @@ def payload(tryton: TrytonServer, type_name: str, state: str) -> Mapping[str, An
         return {"order": str(order), "quantity": {"value": "9", "unit": "Unit"}}
     if type_name == "purchase_order_create":
         supplier = tryton.find("party.party", ("name", "=", "Lindholm Coatings"))["id"]
+        more = orders.fresh_number()  # an equal quantity of what is on order already would be refused
         return {
             "supplier": str(supplier),
             "lines": [
@@ -60,8 +61,8 @@ def payload(tryton: TrytonServer, type_name: str, state: str) -> Mapping[str, An
                     "delivery_date": orders.working_day(45).isoformat(),
                 }
                 for code, many, unit, price in (
-                    ("RM-LACQ-MAT", "37.5", "Liter", "14.90"),
-                    ("RM-GLUE-D3", "33", "Kilogram", "6.3"),
+                    ("RM-LACQ-MAT", f"{37 + more}.5", "Liter", "14.90"),
+                    ("RM-GLUE-D3", str(33 + more), "Kilogram", "6.3"),
                 )
             ],
             "note": "Please deliver together",
