@@ -6,10 +6,10 @@ from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
 from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
 from console.models.callback import Callback, Heard, Hearing
 from console.models.confirmation import Confirmation, Done
-from console.models.control import Incident, KillSwitch, LimitValue, Scope, Widening
+from console.models.control import Incident, KillSwitch, LimitValue, Notice, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
 from console.models.exhibit import CertifiedScreen, Exhibit
-from console.models.figures import Decided, OverrideChart
+from console.models.figures import Baseline, Decided, OverrideChart
 from console.models.listening import Listening, Sample
 from console.models.proposal import (
     FINAL,
@@ -44,6 +44,7 @@ APPEND_ONLY = (
     "console_hearing",
     "console_exhibit",
     "console_certifiedscreen",
+    "console_baseline",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -62,6 +63,7 @@ __all__ = [
     "AuditEntry",
     "AuditLeaf",
     "Autonomy",
+    "Baseline",
     "CallWindow",
     "Callback",
     "CertifiedScreen",
@@ -84,6 +86,7 @@ __all__ = [
     "LimitValue",
     "Listening",
     "LogWatch",
+    "Notice",
     "OrphanWrite",
     "Outcome",
     "OverrideChart",

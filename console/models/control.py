@@ -104,6 +104,10 @@ class Incident(models.Model):
     proposal = models.ForeignKey(
         "console.Proposal", on_delete=models.PROTECT, null=True, blank=True, related_name="incidents"
     )
+    grant = models.ForeignKey(
+        "console.Grant", on_delete=models.PROTECT, null=True, blank=True, related_name="incidents"
+    )
+    """Whose figures opened it, where it was a grant's."""
     dedupe = models.CharField(max_length=150, unique=True)
     """The same fact opens one incident, however often it is seen."""
     opened_at = models.DateTimeField()
@@ -111,3 +115,33 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Notice(models.Model):
+    """One notice of one incident to one address, told once.
+
+    `event` is opened or closed; `address` the *name* of the setting that holds the address, never the address.
+    `due_at` is when it is tried (again), `told_at` when the address took it; `fault` says in our own words why the
+    last try failed. `tries` grows before a try: one that a worker died in counts.
+    """
+
+    OPENED, CLOSED = "opened", "closed"
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="notices")
+    event = models.CharField(max_length=6, choices=[(OPENED, "Opened"), (CLOSED, "Closed")])
+    address = models.CharField(max_length=64)
+    tries = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField()
+    told_at = models.DateTimeField(null=True, blank=True)
+    fault = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["incident", "event", "address"], name="notice_once"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="notice_due", condition=models.Q(told_at__isnull=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.incident_id} {self.event} to {self.address}"

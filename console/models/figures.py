@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 
 from console.models.agent import Grant
 from console.models.proposal import Proposal
+from console.models.system import Connection
+
+COUNTED = "p.state <> 'revealed'"
+"""Which proposals `p` every live figure is about, in SQL: no seeded test."""
 
 
 class Decided(models.Model):
@@ -45,3 +50,27 @@ class OverrideChart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.grant_id}: {self.overridden} of {self.decided}"
+
+
+class Baseline(models.Model):
+    """How long one piece of work took by hand, timed once: what hours saved are measured against. Append-only.
+
+    `minutes` of work, without waiting; `timed_on` the day; `how` in words who did what and how it was timed.
+    """
+
+    transaction_type = models.CharField(max_length=64)
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="baselines")
+    minutes = models.DecimalField(max_digits=7, decimal_places=2)
+    timed_on = models.DateField()
+    how = models.CharField(max_length=300)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["transaction_type", "connection", "-id"], name="baselines_of_type")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(minutes__gt=0), name="baseline_takes_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.transaction_type}: {self.minutes} min"

@@ -77,7 +77,7 @@ class Proposal(models.Model):
     agent_version = models.ForeignKey(
         AgentVersion, on_delete=models.PROTECT, related_name="proposals", db_index=False
     )
-    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="proposals")
+    grant = models.ForeignKey(Grant, on_delete=models.PROTECT, related_name="proposals", db_index=False)
     connection = models.ForeignKey(
         Connection, on_delete=models.PROTECT, related_name="proposals", db_index=False
     )
@@ -132,6 +132,7 @@ class Proposal(models.Model):
             ),
             models.Index(fields=["agent_version", "transaction_type", "state"], name="record_of_version"),
             models.Index(fields=["connection", "transaction_type", "target"], name="same_target"),
+            models.Index(fields=["grant", "-submitted_at"], name="newest_of_grant"),
             models.Index(fields=["reverses"], name="reversals", condition=models.Q(reverses__isnull=False)),
         ]
         constraints = [models.UniqueConstraint(fields=["ref"], name="proposal_ref_once")]
