@@ -98,5 +98,6 @@ def _check(kind: str, name: str, connection: Connection, autonomy: str) -> None:
     carried = spec(connection.name).adapter
     if name not in (carried.types if kind == Grant.TYPE else carried.tools):
         raise Refused(f"connection {connection.name} does not carry {name}", code="not_carried")
-    if kind == Grant.TYPE and name not in spec(connection.name).accounts and autonomy == Autonomy.PROPOSE:
+    needs_account = kind == Grant.TYPE and not carried.by_hand
+    if needs_account and name not in spec(connection.name).accounts and autonomy == Autonomy.PROPOSE:
         raise Refused(f"connection {connection.name} has no service account for {name}", code="no_account")

@@ -26,14 +26,17 @@ from console.lifecycle.sweep import sweep
 from console.models import (
     Attempt,
     AuditEntry,
+    Autonomy,
     Confirmation,
     Connection,
+    Grant,
     LimitValue,
     Proposal,
     Scope,
     State,
+    Widening,
 )
-from console.registry import kill
+from console.registry import grants, kill, widenings
 from console.registry.connections import mirror
 from tests import cast
 from tests.cast import People, Planner
@@ -390,6 +393,24 @@ def test_an_approval_is_void_when_the_record_moved_before_it_was_handed_over(
 def test_a_task_in_shadow_reaches_nobody(planner: Planner, floor: Floor) -> None:
     planner.version.grants.filter(connection=floor.connection).update(autonomy="shadow")
     assert assessed(proposed(planner, task(), "floor_task")).state == State.SHADOWED
+
+
+def test_two_people_grant_a_task_though_nobody_has_an_account_for_it(
+    floor: Floor, planner: Planner, people: People
+) -> None:
+    planner.version.grants.filter(name="floor_task").delete()
+    asked = grants.set_autonomy(
+        planner.version,
+        kind=Grant.TYPE,
+        name="floor_task",
+        connection=floor.connection,
+        autonomy=Autonomy.PROPOSE,
+        by=people.dora,
+        actor=access.person(people.dora),
+    )
+    assert isinstance(asked, Widening)
+    widenings.confirm(asked, by=people.ana, actor=access.person(people.ana))
+    assert handed_over(planner, people).connection == floor.connection
 
 
 def test_people_have_no_account_no_writer_and_no_need_of_a_probe(floor: Floor) -> None:

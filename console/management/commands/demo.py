@@ -38,6 +38,8 @@ WEB_THREADS = 64
 WEB_START_SECONDS = 60
 TRYTON = ROOT / "integrations" / "tryton" / "demo" / "__main__.py"
 TRYTON_HOME = VAR / "tryton"
+FLOOR = {"adapter": "integrations.by_hand.adapter", "system": "floor", "title": "Shop floor"}
+"""Where nothing is written but by a person."""
 
 
 class Command(BaseCommand):
@@ -110,7 +112,7 @@ def _lasting_secret_key() -> str:
     return path.read_text().strip()
 
 
-def _tryton_connection(progress: dict[str, Any]) -> dict[str, Any]:
+def _plant(progress: dict[str, Any]) -> dict[str, Any]:
     """CONNECTIONS and SECRETS for the console, from what Tryton's set-up says about itself."""
     accounts = _read_json(TRYTON_HOME / "accounts.json")
     named = {
@@ -129,7 +131,7 @@ def _tryton_connection(progress: dict[str, Any]) -> dict[str, Any]:
         "verified_by": None,
     }
     secrets_by_name = {f"TRYTON_{name.upper()}": account["password"] for name, account in accounts.items()}
-    return {"CONNECTIONS": {"tryton": connection}, "SECRETS": secrets_by_name}
+    return {"CONNECTIONS": {"tryton": connection, "floor": FLOOR}, "SECRETS": secrets_by_name}
 
 
 class Demo:
@@ -336,7 +338,7 @@ class Demo:
         if progress.get("core_ready") and not progress.get("error") and not self.erp_is_connected:
             self.say(f"ERP: connecting {progress.get('url', '')}")
             known = self.runtime["CONNECTIONS"]
-            self.runtime |= _tryton_connection(progress)
+            self.runtime |= _plant(progress)
             self.runtime["CONNECTIONS"] = known | self.runtime["CONNECTIONS"]
             self._connect_erp()
         gave_up = self.erp is not None and self.erp.finished

@@ -105,6 +105,8 @@ def _repair(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[s
     match trouble["kind"], trouble["problem"]:
         case "production", "late" if trouble["state"] in {"draft", "requested", "released"}:
             return _move_production(http, trouble, reading)
+        case "production", "late" if trouble["state"] == "started":
+            return _have_looked_at(http, trouble, reading)
         case "production", "short_of_material":
             return _order_material(http, trouble, reading)
         case "sale", "late":
@@ -131,6 +133,30 @@ def _move_production(http: httpx.Client, trouble: dict[str, Any], reading: str) 
         },
         "rationale": f"{trouble['reason']} The next free start outside the frozen days is {start}; the order keeps "
         f"its {max(days.days, 1)} days.",
+        "readings": [reading, order["reading"]],
+    }
+
+
+def _have_looked_at(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+    """What has begun cannot be moved any more; somebody has to go and look."""
+    order = _read(http, "production_order", {"order": trouble["key"]})
+    if order is None:
+        return None
+    name = str(trouble["label"])
+    due = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
+    return {
+        "transaction_type": "floor_task",
+        "payload": {
+            "place": "Workshop",
+            "title": f"Find out what holds {name} up"[:120],
+            "instruction": f"Go to where {name} is made. Ask what holds it up and when it will be finished. "
+            "If material or a machine is missing, tell planning today.",
+            "check": "Planning knows the cause and a day on which the order will be finished.",
+            "reason": trouble["reason"],
+            "due": due.isoformat(),
+        },
+        "rationale": f"{trouble['reason']} Its work has begun, so its days cannot be changed in the ERP; "
+        "whoever stands beside it can say what is wrong.",
         "readings": [reading, order["reading"]],
     }
 

@@ -24,6 +24,7 @@ PEOPLE = {
     "ben": ("Ben", "Okafor", [Role.SUPERVISOR], "supervisor, production"),
     "cleo": ("Cleo", "Marchetti", [Role.AUDITOR], "auditor"),
     "dora": ("Dora", "Lindqvist", [Role.ADMINISTRATOR], "administrator"),
+    "tom": ("Tom", "Reyes", [Role.TECHNICIAN], "technician: sees tasks for the floor, nothing else"),
     "oskar": ("Oskar", "Nowak", [], "owner of the demo agent; may not decide"),
 }
 """Login to given name, family name, roles, and what the terminal says of them."""
@@ -117,7 +118,11 @@ def _grants(version: AgentVersion) -> None:
     for connection in connections.mirror(actor=OPERATOR):
         spec = specs()[connection.name]
         wanted = [(Grant.TOOL, name) for name in sorted(spec.adapter.tools)]
-        wanted += [(Grant.TYPE, name) for name in sorted(spec.adapter.types) if name in spec.accounts]
+        wanted += [
+            (Grant.TYPE, name)
+            for name in sorted(spec.adapter.types)
+            if spec.adapter.by_hand or name in spec.accounts
+        ]
         for kind, name in wanted:
             known = Grant.objects.filter(
                 version=version, kind=kind, name=name, connection=connection
