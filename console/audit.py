@@ -32,6 +32,7 @@ VERBS: Mapping[str, Verb] = {
     "proposal.assess": Verb("assessed {subject}: ready for review"),
     "proposal.refuse": Verb("refused {subject} before review", "warn"),
     "proposal.shadow": Verb("judged {subject} in shadow: recorded, never committed"),
+    "shadow.look": Verb("looked what people did in place of {subject}"),
     "proposal.view": Verb("opened {subject}"),
     "proposal.agree": Verb("approved {subject}; more people have to agree"),
     "proposal.approve": Verb("approved {subject}", "good"),

@@ -264,6 +264,12 @@ LEASE_SECONDS = environment.number("LEASE_SECONDS", 90)  # longer than any adapt
 BELL_SECONDS = environment.number("BELL_SECONDS", 15)  # a bell unheard for so long is rung again
 AGAIN_SECONDS = environment.number("AGAIN_SECONDS", 20)  # a system is away, or something is held
 UNKNOWN_AFTER_SECONDS = environment.number("UNKNOWN_AFTER_SECONDS", 120)  # then a lost answer is a person's
+SHADOW_WINDOW_SECONDS = environment.number(
+    "SHADOW_WINDOW_SECONDS", 3 * 86400
+)  # what people do within it counts
+SHADOW_LOOK_SECONDS = environment.number(
+    "SHADOW_LOOK_SECONDS", 6 * 3600
+)  # until then it is looked at so often
 # A process that hangs in a transaction gives up its locks after the time of a lease.
 # A note must survive a crash before a byte leaves, whatever the server's default is; tests have theirs for speed.
 if _app_url:

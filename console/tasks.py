@@ -6,7 +6,7 @@ from celery import shared_task
 
 from console import audit_tree
 from console.audit import WORKER, Actor
-from console.evals import live
+from console.evals import live, shadow
 from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import callback, probe, readback, task_check
@@ -70,12 +70,20 @@ def sweep() -> None:
     """Ring lost bells, expire, clear, count decisions."""
     sweeping.sweep(actor=_worker("sweep"))
     live.watch_all(actor=_worker("sweep"))
+    shadow.ring_due()
 
 
 @shared_task(name="console.tasks.watch")
 def watch(pk: int) -> None:
     """Count what people decided on a grant, and demote it when that turned for the worse; `pk` is the grant's."""
     live.watch(pk, actor=_worker("watch"))
+
+
+@shared_task(name="console.tasks.look_back")
+def look_back(pk: int) -> None:
+    """See what people did in the place of a shadow proposal."""
+    if (proposal := fetch(pk)) is not None:
+        shadow.look_back(proposal, actor=_worker("look_back"))
 
 
 @shared_task(name="console.tasks.sequence")

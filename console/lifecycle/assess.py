@@ -55,6 +55,8 @@ from integrations.contract import (
 
 AGAIN = dt.timedelta(seconds=settings.AGAIN_SECONDS)
 LEASE = dt.timedelta(seconds=settings.LEASE_SECONDS)
+SHADOW_LOOK = dt.timedelta(seconds=settings.SHADOW_LOOK_SECONDS)
+"""When it is looked for the first time what people did in its place: see `evals.shadow`."""
 
 ASSESSMENT = Fetch(Assessment)
 ASSESSED = Insert(Assessment, now=("created_at",))
@@ -219,6 +221,7 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
         else:
             to, verb, reason = State.IN_REVIEW, "proposal.assess", ""
         value = judged.facts.value
+        ring = Now() + SHADOW_LOOK if to == State.SHADOWED else None
         move(
             row,
             to,
@@ -237,7 +240,7 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
             value_amount=Decimal(value.amount) if value is not None else None,
             value_currency=value.currency if value is not None else "",
             due=judged.facts.due,
-            ring_at=None,
+            ring_at=ring,
         )
     return row
 

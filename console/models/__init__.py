@@ -23,6 +23,7 @@ from console.models.proposal import (
     Risk,
     State,
 )
+from console.models.shadow import Did, ShadowLook
 from console.models.system import Connection, Probe, System
 from console.models.watch import LogWatch, OrphanWrite
 
@@ -45,6 +46,7 @@ APPEND_ONLY = (
     "console_exhibit",
     "console_certifiedscreen",
     "console_baseline",
+    "console_shadowlook",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -74,6 +76,7 @@ __all__ = [
     "Connection",
     "Decided",
     "Decision",
+    "Did",
     "Done",
     "Exhibit",
     "Grant",
@@ -99,6 +102,7 @@ __all__ = [
     "Risk",
     "Sample",
     "Scope",
+    "ShadowLook",
     "State",
     "System",
     "Widening",

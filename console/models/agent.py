@@ -76,7 +76,8 @@ class Grant(models.Model):
     """Agent version x (transaction type or read tool) x connection, at a level of autonomy.
 
     The gate's answer is written here by whoever judged the evidence and read at submit, approve and claim:
-    `evidence` in words, `valid_until` when it ages out, `demoted_at` when live figures closed it.
+    `evidence` in words, `valid_until` when it ages out, `demoted_at` when live figures or a person closed it and
+    `demoted_reason` why.
     """
 
     TYPE, TOOL = "type", "tool"
@@ -91,6 +92,7 @@ class Grant(models.Model):
     evidence = models.CharField(max_length=300, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
     demoted_at = models.DateTimeField(null=True, blank=True)
+    demoted_reason = models.CharField(max_length=300, blank=True, default="", db_default="")
     changed_at = models.DateTimeField(auto_now=True)
     asked: bool
     """Whether any kill switch is in force, where `access` read the row."""

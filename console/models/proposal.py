@@ -133,6 +133,11 @@ class Proposal(models.Model):
             models.Index(fields=["agent_version", "transaction_type", "state"], name="record_of_version"),
             models.Index(fields=["connection", "transaction_type", "target"], name="same_target"),
             models.Index(fields=["grant", "-submitted_at"], name="newest_of_grant"),
+            models.Index(
+                fields=["ring_at"],
+                name="shadow_to_ring",
+                condition=models.Q(state="shadowed", ring_at__isnull=False),
+            ),
             models.Index(fields=["reverses"], name="reversals", condition=models.Q(reverses__isnull=False)),
         ]
         constraints = [models.UniqueConstraint(fields=["ref"], name="proposal_ref_once")]

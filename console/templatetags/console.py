@@ -16,6 +16,7 @@ from lucide.templatetags.lucide import lucide
 
 from console.catalogue import read_tools, transaction_types
 from console.evals.live import override_rate
+from console.evals.shadow import Agreement
 from console.lifecycle.record import Record
 from console.models import Risk, State
 from console.web import rendering
@@ -188,4 +189,11 @@ def raw(value: Any) -> SafeString:
 def interval(record: Record) -> str:
     """Wilson's 95 % interval of a record's override rate, such as ", 2 to 20 %"; empty without decisions."""
     rate = override_rate(record.overridden, record.decided)
+    return f" ({rate.low} to {rate.high} % with 95 % confidence)" if rate is not None else ""
+
+
+@register.filter
+def share_interval(agreed: Agreement) -> str:
+    """Wilson's 95 % interval of how often people did the same as was proposed in shadow; empty without any."""
+    rate = override_rate(agreed.same, agreed.told)
     return f" ({rate.low} to {rate.high} % with 95 % confidence)" if rate is not None else ""

@@ -44,7 +44,7 @@ from console.models import (
     State,
 )
 from console.models.loading import Fetch
-from console.web import context, exhibits, queue, rendering, showing
+from console.web import context, exhibits, ladder, queue, rendering, showing
 from console.web.guards import actor, signed_in
 from integrations.contract import Quality, TransactionType
 
@@ -182,6 +182,7 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "decisions": decisions,
         "facts": assessment.facts if assessment else None,
         "moved": _moved(type_, assessment),
+        "shadow": ladder.in_shadow(proposal, type_),
         "record": record.of_version(proposal.agent_version_id, proposal.transaction_type),
         "readings": (readings := _readings(revisions, assessment)),
         "readings_matter": any(

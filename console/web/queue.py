@@ -76,8 +76,23 @@ GROUPS = (
     Group("unknown", "Outcome unknown", (State.OUTCOME_UNKNOWN,), "Every outcome is known."),
     Group("under-way", "Under way", UNDER_WAY, "Nothing is being checked or committed right now."),
     Group("back", "With agents", (State.CHANGES_REQUESTED,), "No agent has been asked for changes."),
-    Group("done", "Done", FINAL, "Nothing has come to an end yet.", counted=False),
+    Group(
+        "done",
+        "Done",
+        tuple(state for state in FINAL if state != State.SHADOWED),
+        "Nothing has come to an end yet.",
+        counted=False,
+    ),
+    Group(
+        "shadow",
+        "Shadow",
+        (State.SHADOWED,),
+        "No agent is in shadow, or none has proposed anything yet. What is judged there is never sent.",
+        counted=False,
+    ),
 )
+ENDED = {"done", "shadow"}
+"""Groups that only grow."""
 VERSIONS = "SELECT v.id FROM console_agentversion v JOIN console_agent a ON a.id = v.agent_id"
 NEWEST_OF = """(
     SELECT DISTINCT ON (n.proposal_id) n.id FROM console_assessment n WHERE n.proposal_id = ANY(%s)
@@ -138,7 +153,7 @@ def read_filter(parameters: Mapping[str, str], user: User) -> Filter:
     groups = {group.name: group for group in GROUPS}
     group = groups.get(parameters.get("group", ""), groups[first])
     sort = parameters.get("sort", "")
-    if group.name in {"done", "under-way"}:
+    if group.name in ENDED | {"under-way"}:
         sort = "newest"
     return Filter(
         group=group,
@@ -212,7 +227,7 @@ def _list(user: User, chosen: Filter, stops: list[KillSwitch]) -> dict[str, Any]
     found = keys([*conditions, *after(chosen.after, chosen.sort)], chosen.sort, PAGE + 1)
     rows = {row.pk: row for row in ROW.all("t.id = ANY(%s)", [found])} if found else {}
     more = rows[found[PAGE - 1]] if len(found) > PAGE else None
-    total = count(conditions) if chosen.narrowed or chosen.group.name == "done" else counts[chosen.group.name]
+    total = count(conditions) if chosen.narrowed or chosen.group.name in ENDED else counts[chosen.group.name]
     return {
         "filter": chosen,
         "groups": [(group, _capped(counts.get(group.name))) for group in GROUPS],
@@ -220,7 +235,7 @@ def _list(user: User, chosen: Filter, stops: list[KillSwitch]) -> dict[str, Any]
         "one": total == 1,
         "rows": _rows([rows[key] for key in found[:PAGE] if key in rows], user, stops),
         "next_key": key_of(more, chosen.sort) if more is not None else "",
-        "window": WINDOW if chosen.text and chosen.group.name == "done" else 0,
+        "window": WINDOW if chosen.text and chosen.group.name in ENDED else 0,
         "sort_text": SORTS[chosen.sort],
     }
 
@@ -327,7 +342,7 @@ def _search(chosen: Filter) -> list[Condition]:
             f"%{like.upper()}%",
         )
     ]
-    if chosen.group.name == "done":
+    if chosen.group.name in ENDED:
         states = in_states(*chosen.group.states).sql
         oldest = (
             f"SELECT p.id FROM console_proposal p WHERE {states} ORDER BY p.id DESC LIMIT 1 OFFSET {WINDOW}"  # noqa: S608 our own words

@@ -25,7 +25,13 @@ from console.environment import ROOT
 from console.models import Connection, Probe
 from tests.conftest import Worker, test_database_environment
 
-PATIENCE = {"AGAIN_SECONDS": "1", "BELL_SECONDS": "3", "UNKNOWN_AFTER_SECONDS": "3", "LEASE_SECONDS": "30"}
+PATIENCE = {
+    "AGAIN_SECONDS": "1",
+    "BELL_SECONDS": "3",
+    "UNKNOWN_AFTER_SECONDS": "3",
+    "LEASE_SECONDS": "30",
+    "SHADOW_LOOK_SECONDS": "2",
+}
 """The corridor's patience, shorter than in a plant: nobody in a journey waits two minutes."""
 
 START_SECONDS = 60
