@@ -15,6 +15,7 @@ from console.web import (
     decisions,
     exceptions,
     exhibits,
+    figures,
     home,
     proposal,
     queue,
@@ -96,6 +97,13 @@ ROUTES: tuple[Route, ...] = (
     Route("agents/new", agents.new, "agent-new", get=CONFIGURES, post=CONFIGURES, doing="register an agent"),
     Route("agents/<slug:slug>/", agents.agent, "agent", get=READS, doing="see agents"),
     Route(
+        "agents/<slug:slug>/figures",
+        figures.agent,
+        "agent-figures",
+        get=READS,
+        doing="see an agent's figures",
+    ),
+    Route(
         "agents/<slug:slug>/versions",
         agents.add_version,
         "agent-version",
@@ -127,6 +135,9 @@ ROUTES: tuple[Route, ...] = (
         "grant-unfreeze",
         post=CONFIGURES,
         doing="ask to unfreeze a grant",
+    ),
+    Route(
+        "figures/", figures.page, "figures", get=READS, doing="see figures", nav=Nav("Figures", "activity")
     ),
     Route("systems/", systems.page, "systems", get=READS, doing="see systems", nav=Nav("Systems", "plug")),
     Route("systems/<slug:name>/", systems.connection, "system", get=READS, doing="see systems"),
