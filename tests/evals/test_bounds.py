@@ -99,3 +99,8 @@ def test_what_is_no_share_is_refused(right: int, cases: int) -> None:
         lower_bound(right, cases)
     with pytest.raises(ValueError, match="is no share"):
         wilson(right, cases)
+
+
+def test_a_plan_passes_with_as_many_wrong_as_it_allows_and_not_with_one_more() -> None:
+    plan = Plan(124, 2, 0.95)
+    assert [plan.passes(right) for right in (124, 122, 121)] == [True, True, False]

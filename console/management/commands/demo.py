@@ -363,9 +363,9 @@ class Demo:
             self.say("no agent: there is no demo_agent command yet")
             return
         env = {**self.env, "DATABASE_OWNER_URL": ""}
-        self.supervisor.run(
-            "agent", [sys.executable, str(ROOT / "manage.py"), "demo_agent"], env, essential=False
-        )
+        command = [sys.executable, str(ROOT / "manage.py"), "demo_agent"]
+        command += ["--key-file", str(VAR / "demo-agent.key")]
+        self.supervisor.run("agent", command, env, essential=False)
 
     def _write_runtime(self) -> None:
         _write_private(RUNTIME_FILE, json.dumps(self.runtime, indent=1))
