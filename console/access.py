@@ -158,11 +158,11 @@ class Use:
     connection: Connection
 
 
-def grants_of(version: AgentVersion) -> QuerySet[Grant]:
-    """Grants of this version that are in force at all, on connections that are switched on."""
+def grants_told(version: AgentVersion) -> QuerySet[Grant]:
+    """What an agent is told of, on connections that are switched on: grants in force, frozen, or put down to off."""
     return (
-        Grant.objects.filter(version=version, connection__enabled=True, frozen_at__isnull=True)
-        .exclude(autonomy=Autonomy.OFF)
+        Grant.objects.filter(version=version, connection__enabled=True)
+        .exclude(autonomy=Autonomy.OFF, demoted_at__isnull=True, frozen_at__isnull=True)
         .select_related("connection__system")
     )
 
@@ -197,7 +197,7 @@ def granted(version: AgentVersion, kind: str, name: str, connection: str) -> Gra
 def check_open(grant: Grant) -> None:
     """Return if the grant may be used now: not off, not frozen, evidence not out of date, connection on."""
     if grant.autonomy == Autonomy.OFF:
-        raise Denied(f"the grant for {grant.name} is off", code="grant_off")
+        raise Denied(f"the grant for {grant.name} is off{_lowered(grant)}", code="grant_off")
     if grant.frozen_at is not None:
         raise Held(f"the grant for {grant.name} is frozen: {grant.frozen_reason}", code="grant_frozen")
     if (
@@ -273,8 +273,21 @@ def check_not_narrowed(proposal: Proposal, grant: Grant) -> None:
     """Return unless its grant went back to shadow since the proposal came, by somebody or by its figures."""
     if grant.autonomy == Autonomy.SHADOW and proposal.autonomy != Autonomy.SHADOW:
         raise Held(
-            f"the grant for {grant.name} is in shadow again: nothing is committed", code="grant_shadow"
+            f"the grant for {grant.name} is in shadow again: nothing is committed{_lowered(grant)}",
+            code="grant_shadow",
         )
+
+
+def rung(grant: Grant) -> str:
+    """Why a grant stands lower than it did or is held, for people and for its agent; "" where it is neither."""
+    if grant.frozen_at is not None:
+        return f"Frozen since {grant.frozen_at:%Y-%m-%d %H:%M} UTC: {grant.frozen_reason}"
+    if grant.demoted_at is not None:
+        return (
+            f"Put down to {Autonomy(grant.autonomy).label.lower()} on {grant.demoted_at:%Y-%m-%d %H:%M} UTC"
+            f"{_lowered(grant)}. Two people can raise it again."
+        )
+    return ""
 
 
 def agent_actor(version: AgentVersion, *, key_id: str, request_id: str = "") -> Actor:
@@ -286,6 +299,10 @@ def agent_actor(version: AgentVersion, *, key_id: str, request_id: str = "") -> 
         via=key_id,
         request_id=request_id,
     )
+
+
+def _lowered(grant: Grant) -> str:
+    return f" ({grant.demoted_reason.rstrip('.')})" if grant.demoted_at and grant.demoted_reason else ""
 
 
 def _named(thrown: KillSwitch) -> str:

@@ -73,6 +73,17 @@ class Way(Shape):
     )
     unsupported: list[str] = Field(description="Payload paths that this connection cannot carry.")
     note: str = Field(description="What to know about this type on this connection.")
+    standing: str = Field(description="Why your grant stands lower than it did; empty when it does not.")
+
+
+class HeldGrant(Shape):
+    """A grant of yours that cannot be used now: frozen, or put down to off."""
+
+    kind: Literal["type", "tool"]
+    name: str
+    connection: str
+    autonomy: str
+    why: str = Field(description="What happened and when; what is proposed there stays where it is.")
 
 
 class Call(Shape):
@@ -120,6 +131,7 @@ class Tools(Shape):
     version: str
     how: list[str] = Field(description="How to work here, in sentences.")
     autonomies: dict[str, str]
+    held: list[HeldGrant] = Field(description="Grants that cannot be used now, and why.")
     read_tools: list[ToolCard]
     transaction_types: list[TypeCard]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from console.api.envelope import (
     FunctionBody,
     FunctionCall,
     Functions,
+    HeldGrant,
     ToolCard,
     Tools,
     TypeCard,
@@ -31,7 +32,7 @@ HOW = [
     "Money and quantities are decimals in text with currency or unit; unknown fields are refused.",
 ]
 AUTONOMIES = {
-    Autonomy.SHADOW.value: "judged and recorded, never shown to a person, never written",
+    Autonomy.SHADOW.value: "judged, recorded and compared with what people do; never written",
     Autonomy.PROPOSE.value: "every proposal is decided by people",
     Autonomy.SAMPLED.value: "covered by a rule that two people countersigned; some are still decided one by one",
 }
@@ -39,12 +40,24 @@ AUTONOMIES = {
 
 def tools(version: AgentVersion) -> Tools:
     """Every read tool and transaction type with a grant that may be used now. One statement."""
-    ways = _ways(version)
+    told = list(access.grants_told(version).order_by("connection__name"))
+    ways = _ways([grant for grant in told if _is_open(grant)])
     return Tools(
         agent=version.agent.slug,
         version=version.label,
         how=HOW,
         autonomies=AUTONOMIES,
+        held=[
+            HeldGrant(
+                kind="type" if grant.kind == Grant.TYPE else "tool",
+                name=grant.name,
+                connection=grant.connection.name,
+                autonomy=grant.autonomy,
+                why=access.rung(grant),
+            )
+            for grant in told
+            if not _is_open(grant)
+        ],
         read_tools=[
             ToolCard(
                 name=name,
@@ -118,9 +131,13 @@ def schema(model: Any) -> dict[str, Any]:
     return found
 
 
-def _ways(version: AgentVersion) -> Mapping[tuple[str, str], list[Way]]:
+def _is_open(grant: Grant) -> bool:
+    return grant.frozen_at is None and grant.autonomy != Autonomy.OFF
+
+
+def _ways(grants: Sequence[Grant]) -> Mapping[tuple[str, str], list[Way]]:
     found: dict[tuple[str, str], list[Way]] = {}
-    for grant in access.grants_of(version).order_by("connection__name"):
+    for grant in grants:
         spec = specs().get(grant.connection.name)
         if spec is None:
             continue
@@ -136,6 +153,7 @@ def _ways(version: AgentVersion) -> Mapping[tuple[str, str], list[Way]]:
                 effect=carried.effect.value if carried is not None else None,
                 unsupported=sorted(carried.unsupported) if carried is not None else [],
                 note=carried.note if carried is not None else "",
+                standing=access.rung(grant),
             )
         )
     return found

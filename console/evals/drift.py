@@ -34,6 +34,14 @@ class Chart:
         """Whether the level says that the rate has turned."""
         return level >= self.threshold
 
+    def to_alarm(self, level: float) -> int:
+        """How many overridden decisions in a row would alarm from this level."""
+        count = 0
+        while not self.alarms(level):
+            level = self.step(level, overridden=True)
+            count += 1
+        return count
+
     def first_alarm(self, decisions: Iterable[bool]) -> int | None:
         """After how many decisions it first alarms, None if it does not."""
         level = 0.0

@@ -9,7 +9,7 @@ held against the record as it was and as it would have been.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,9 @@ UPDATE console_proposal SET ring_at = statement_timestamp() + interval '{AGAIN.s
     SELECT id FROM console_proposal WHERE state = 'shadowed' AND ring_at <= statement_timestamp()
     ORDER BY ring_at LIMIT {BATCH} FOR UPDATE SKIP LOCKED) RETURNING id
 """  # noqa: S608 our own words
-COUNTED = "SELECT did, count(*) FROM console_shadowlook WHERE grant_id = %s AND last GROUP BY did"
+COUNTED = """
+SELECT grant_id, did, count(*) FROM console_shadowlook WHERE grant_id = ANY(%s) AND last GROUP BY grant_id, did
+"""
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,16 @@ def look_back(proposal: Proposal, *, actor: Actor) -> ShadowLook | None:
 
 def agreement(grant_id: int) -> Agreement:
     """How often people did the same, of this grant's shadow proposals whose window is over. One statement."""
+    return agreements([grant_id])[grant_id]
+
+
+def agreements(grant_ids: Sequence[int]) -> Mapping[int, Agreement]:
+    """The same of several grants, by their id. One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(COUNTED, [grant_id])
-        counts = dict(cursor.fetchall())
-    return Agreement(*(counts.get(one.value, 0) for one in (Did.SAME, Did.OTHER, Did.NOTHING, Did.UNTOLD)))
+        cursor.execute(COUNTED, [list(grant_ids)])
+        counts = {(grant, did): n for grant, did, n in cursor.fetchall()}
+    order = (Did.SAME, Did.OTHER, Did.NOTHING, Did.UNTOLD)
+    return {pk: Agreement(*(counts.get((pk, one.value), 0) for one in order)) for pk in grant_ids}
 
 
 def _keep(

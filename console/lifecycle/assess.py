@@ -217,7 +217,8 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
         if errors:
             to, verb, reason = State.REFUSED, "proposal.refuse", errors[0].text
         elif row.autonomy == Autonomy.SHADOW:
-            to, verb, reason = State.SHADOWED, "proposal.shadow", ""
+            to, verb = State.SHADOWED, "proposal.shadow"
+            reason = access.rung(row.grant)
         else:
             to, verb, reason = State.IN_REVIEW, "proposal.assess", ""
         value = judged.facts.value

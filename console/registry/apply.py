@@ -13,17 +13,23 @@ from console import audit
 from console.access import Role
 from console.audit import Actor
 from console.errors import Conflict
-from console.models import Agent, CertifiedScreen, Connection, Grant, KillSwitch, LimitValue
+from console.models import Agent, Autonomy, CertifiedScreen, Connection, Grant, KillSwitch, LimitValue
 
 
 def grant(change: Mapping[str, Any], actor: Actor) -> None:
     """Set a grant's autonomy: version (id), kind, name, connection (id), autonomy."""
+    before = Grant.objects.filter(
+        version_id=change["version"],
+        kind=change["kind"],
+        name=change["name"],
+        connection_id=change["connection"],
+    ).first()
     found, _ = Grant.objects.update_or_create(
         version_id=change["version"],
         kind=change["kind"],
         name=change["name"],
         connection_id=change["connection"],
-        defaults={"autonomy": change["autonomy"], "demoted_at": None},
+        defaults={"autonomy": change["autonomy"], "demoted_at": None, "demoted_reason": ""},
     )
     audit.record(
         "grant.set",
@@ -35,6 +41,9 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
             "name": found.name,
             "autonomy": found.autonomy,
             "version": str(found.version),
+            "from": before.autonomy if before is not None else Autonomy.OFF.value,
+            "asked_by": change.get("asked_by", ""),
+            "reason": change.get("reason", ""),
         },
     )
 

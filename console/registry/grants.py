@@ -6,12 +6,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Now
 
-from console import access, audit
+from console import access, audit, references
 from console.audit import Actor
 from console.catalogue import spec
-from console.errors import Refused
-from console.models import AgentVersion, Autonomy, Connection, Grant, Widening
-from console.registry import apply, widenings
+from console.errors import Conflict, Refused
+from console.models import AgentVersion, Autonomy, Connection, Grant, Incident, Widening
+from console.registry import apply, incidents, widenings
 
 LADDER = [level.value for level in Autonomy]
 
@@ -25,8 +25,9 @@ def set_autonomy(
     autonomy: str,
     by: User | None,
     actor: Actor,
+    reason: str = "",
 ) -> Grant | Widening:
-    """Set how far a grant goes. Down takes effect at once, up waits for a second person.
+    """Set how far a grant goes. Down takes effect at once, up waits for a second person; `reason` is shown with it.
 
     Refused when the connection does not carry it, or for `sampled`, which nothing may reach yet.
     """
@@ -40,6 +41,8 @@ def set_autonomy(
         "name": name,
         "connection": connection.pk,
         "autonomy": autonomy,
+        "reason": reason[:300],
+        "asked_by": by.get_full_name() or by.username if by is not None else "",
     }
     if by is not None and LADDER.index(autonomy) > LADDER.index(
         now.autonomy if now is not None else Autonomy.OFF
@@ -73,7 +76,8 @@ def demote(grant: Grant, *, reason: str, actor: Actor) -> Grant:
     """Back to shadow, at once: what is proposed is judged and recorded, nothing of it is committed any more."""
     with transaction.atomic():
         lowered = Grant.objects.filter(pk=grant.pk, demoted_at__isnull=True).exclude(autonomy=Autonomy.OFF)
-        if lowered.update(autonomy=Autonomy.SHADOW, demoted_at=Now(), changed_at=Now()):
+        why = {"demoted_at": Now(), "demoted_reason": reason[:300]}
+        if lowered.update(autonomy=Autonomy.SHADOW, changed_at=Now(), **why):
             audit.record(
                 "grant.demote",
                 actor=actor,
@@ -81,6 +85,50 @@ def demote(grant: Grant, *, reason: str, actor: Actor) -> Grant:
                 subject=str(grant),
                 detail={"reason": reason[:500], "from": grant.autonomy},
             )
+    grant.refresh_from_db()
+    return grant
+
+
+def step_down(grant: Grant, *, reason: str, by: User, actor: Actor) -> Grant:
+    """One rung down, at once, by one person with a reason: supervisors and administrators may.
+
+    What the rung allowed and has not been sent is held, the agent is told why, and an incident is opened. Raises
+    Denied, Refused (no reason, a read tool, or nothing to take away) and Conflict (somebody was first).
+    """
+    access.require(by, access.STOPS, "put a grant one rung down")
+    if not reason.strip():
+        raise Refused("say why; everybody sees it, the agent too", code="reason_empty")
+    if grant.kind != Grant.TYPE or grant.autonomy == Autonomy.OFF:
+        raise Refused(f"the grant for {grant.name} has no rung below", code="no_rung_below")
+    to = Autonomy(LADDER[LADDER.index(grant.autonomy) - 1])
+    with transaction.atomic():
+        lowered = Grant.objects.filter(pk=grant.pk, autonomy=grant.autonomy).update(
+            autonomy=to, demoted_at=Now(), demoted_reason=reason.strip()[:300], changed_at=Now()
+        )
+        if lowered != 1:
+            raise Conflict("somebody has changed this grant already; look again", code="grant_moved")
+        incident = incidents.open_incident(
+            kind="grant_lowered",
+            title=f"{grant.version} was put down to {to.label.lower()} for {grant.name}",
+            lifts=f"{reason.strip()[:200]} Look at what it proposed; two people raise the grant again.",
+            dedupe=f"grant_lowered:{references.new('LW')}",
+            actor=actor,
+            connection=grant.connection,
+            detail={"grant": grant.pk, "from": grant.autonomy, "to": to.value, "note": reason.strip()[:300]},
+        )
+        Incident.objects.filter(pk=incident.pk).update(grant=grant)
+        audit.record(
+            "grant.lower",
+            actor=actor,
+            chain=f"grant:{grant.pk}",
+            subject=str(grant),
+            detail={
+                "reason": reason.strip()[:300],
+                "from": grant.autonomy,
+                "autonomy": to.value,
+                "incident": incident.pk,
+            },
+        )
     grant.refresh_from_db()
     return grant
 

@@ -17,6 +17,7 @@ from lucide.templatetags.lucide import lucide
 from console.catalogue import read_tools, transaction_types
 from console.evals.live import override_rate
 from console.evals.shadow import Agreement
+from console.evals.versions import Overridden
 from console.lifecycle.record import Record
 from console.models import Risk, State
 from console.web import rendering
@@ -186,7 +187,7 @@ def raw(value: Any) -> SafeString:
 
 
 @register.filter
-def interval(record: Record) -> str:
+def interval(record: Record | Overridden) -> str:
     """Wilson's 95 % interval of a record's override rate, such as ", 2 to 20 %"; empty without decisions."""
     rate = override_rate(record.overridden, record.decided)
     return f" ({rate.low} to {rate.high} % with 95 % confidence)" if rate is not None else ""

@@ -28,6 +28,7 @@ from console.models import (
     Widening,
 )
 from console.registry import agents, grants, keys
+from console.web import ladder
 from console.web.guards import actor, signed_in
 
 RECENT = 8
@@ -148,6 +149,7 @@ def set_grant(request: HttpRequest, slug: str) -> HttpResponse:
         name=name,
         connection=connection,
         autonomy=request.POST.get("autonomy", ""),
+        reason=request.POST.get("reason", "").strip(),
         by=signed_in(request),
         actor=actor(request),
     )
@@ -164,6 +166,21 @@ def freeze(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         actor=actor(request),
     )
     messages.warning(request, "The grant is frozen. What it covers stays where it is.")
+    return redirect("agent", slug=slug)
+
+
+def step_down(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Put one grant one rung down, at once."""
+    done = grants.step_down(
+        _grant(slug, pk),
+        reason=request.POST.get("reason", ""),
+        by=signed_in(request),
+        actor=actor(request),
+    )
+    messages.warning(
+        request,
+        f"The grant is at {done.get_autonomy_display().lower()}. What it had let through is held; the agent is told.",
+    )
     return redirect("agent", slug=slug)
 
 
@@ -185,8 +202,10 @@ def _context(request: HttpRequest, one: Agent) -> dict[str, object]:
             record.of_version(grant.version_id, grant.name) if grant.kind == Grant.TYPE else None
         )
     proposals = Proposal.objects.filter(agent_version__in=versions)
+    ladder.of_grants(granted)
     return {
         "agent": one,
+        "beside": ladder.versions(one.pk),
         "versions": versions,
         "grants": granted,
         "now": timezone.now(),

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from console.audit import VERBS
 from console.evals import shadow
-from console.models import Proposal, ShadowLook, State
+from console.evals.drift import OVERRIDES
+from console.evals.versions import of_agent, told_apart
+from console.models import AuditEntry, Autonomy, Grant, OverrideChart, Proposal, ShadowLook, State
 from console.web import rendering
 from integrations.contract import Kind, TransactionType
+
+HISTORY = 12
+"""Turns of a grant that its ladder shows; the log has them all."""
+TURNS = {
+    "grant.freeze": "frozen",
+    "grant.unfreeze": "unfrozen",
+    "grant.demote": "back in shadow, by its figures",
+    "grant.lower": "put down",
+}
 
 
 def in_shadow(proposal: Proposal, type_: TransactionType | None) -> dict[str, Any] | None:
@@ -30,3 +46,109 @@ def in_shadow(proposal: Proposal, type_: TransactionType | None) -> dict[str, An
         "ends": proposal.state_since + shadow.WINDOW,
         "agreed": shadow.agreement(proposal.grant_id),
     }
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One line of a grant's history: what was done to it, by whom, at whose asking, and why."""
+
+    at: dt.datetime
+    pk: int
+    sentence: str
+    tone: str
+    who: str
+    asked_by: str
+    why: str
+
+
+def of_grants(grants: Sequence[Grant]) -> None:
+    """Put on every grant of a transaction type what its ladder shows. Three statements for all of them.
+
+    `history` newest first; `agreed` in shadow; `alarm_after`: overrides in a row that would put it down now;
+    `next_rung` with `missing`, what it takes in sentences; `lower_rung`, where the button leads; `upward`,
+    what can be asked for.
+    """
+    typed = [grant for grant in grants if grant.kind == Grant.TYPE]
+    agreed = shadow.agreements([grant.pk for grant in typed])
+    levels = dict(OverrideChart.objects.filter(grant__in=typed).values_list("grant_id", "level"))
+    history = _history(typed)
+    for grant in typed:
+        level = OVERRIDES.to_alarm(levels.get(grant.pk, 0.0))
+        after = _next_rung(grant)
+        grant.__dict__.update(
+            history=history.get(grant.pk, []),
+            agreed=agreed[grant.pk],
+            alarm_after=level or OVERRIDES.to_alarm(0.0),
+            next_rung=after.label if after is not None else "",
+            missing=_missing(grant, after),
+            lower_rung=_lower_rung(grant),
+            upward=_upward(grant),
+        )
+
+
+def versions(agent_id: int) -> list[dict[str, Any]]:
+    """Types on which people decided on two versions of an agent or more: each version's figures, and what they say."""
+    return [
+        {"name": name, "versions": found, "told": told_apart(found)}
+        for name, found in of_agent(agent_id).items()
+        if len(found) > 1
+    ]
+
+
+def _history(grants: Sequence[Grant]) -> dict[int, list[Turn]]:
+    chains = {f"grant:{grant.pk}": grant.pk for grant in grants}
+    found: dict[int, list[Turn]] = {}
+    entries = AuditEntry.objects.filter(chain__in=list(chains)).order_by("-id")[
+        : HISTORY * max(1, len(chains))
+    ]
+    for one in entries:
+        detail = json.loads(one.body)["detail"]
+        turns = found.setdefault(chains[one.chain], [])
+        if len(turns) < HISTORY:
+            turns.append(_turn(one, detail))
+    return found
+
+
+def _turn(entry: AuditEntry, detail: Mapping[str, Any]) -> Turn:
+    level = str(detail.get("autonomy") or "")
+    before = str(detail.get("from") or "")
+    names = {one.value: one.label.lower() for one in Autonomy}
+    if entry.verb == "grant.set":
+        sentence = f"from {names[before]} to {names[level]}" if before in names else f"set to {names[level]}"
+    else:
+        sentence = TURNS.get(entry.verb, "changed")
+        sentence += f" to {names[level]}" if entry.verb == "grant.lower" and level in names else ""
+    return Turn(
+        at=entry.at,
+        pk=entry.pk,
+        sentence=sentence,
+        tone=VERBS[entry.verb].tone if entry.verb in VERBS else "plain",
+        who=entry.actor_label,
+        asked_by=str(detail.get("asked_by") or ""),
+        why=str(detail.get("reason") or ""),
+    )
+
+
+def _next_rung(grant: Grant) -> Autonomy | None:
+    """The rung above, up to `propose`: what is beyond it is no step that a page offers."""
+    after = {Autonomy.OFF: Autonomy.SHADOW, Autonomy.SHADOW: Autonomy.PROPOSE}
+    return after.get(Autonomy(grant.autonomy))
+
+
+def _lower_rung(grant: Grant) -> str:
+    order = list(Autonomy)
+    place = order.index(Autonomy(grant.autonomy))
+    return order[place - 1].label.lower() if place else ""
+
+
+def _upward(grant: Grant) -> list[Autonomy]:
+    levels = [Autonomy.OFF, Autonomy.SHADOW, Autonomy.PROPOSE]
+    return levels[levels.index(Autonomy(grant.autonomy)) + 1 :] if grant.autonomy in levels else []
+
+
+def _missing(grant: Grant, after: Autonomy | None) -> list[str]:
+    """What the next rung takes, in sentences."""
+    if after is None:
+        return []
+    found = ["Somebody looks into what put it down."] if grant.demoted_at is not None else []
+    return [*found, "Two people: an administrator asks, another person confirms."]

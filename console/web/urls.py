@@ -130,6 +130,13 @@ ROUTES: tuple[Route, ...] = (
         doing="freeze a grant",
     ),
     Route(
+        "agents/<slug:slug>/grants/<int:pk>/down",
+        agents.step_down,
+        "grant-down",
+        post=STOPS,
+        doing="put a grant one rung down",
+    ),
+    Route(
         "agents/<slug:slug>/grants/<int:pk>/unfreeze",
         agents.unfreeze,
         "grant-unfreeze",

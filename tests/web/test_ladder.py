@@ -10,9 +10,11 @@ from django.test import Client
 
 from console.audit import WORKER
 from console.evals import shadow
-from console.models import Grant, State
+from console.evals.drift import OVERRIDES
+from console.evals.versions import Overridden, told_apart
+from console.models import Autonomy, Grant, Incident, State, Widening
 from tests.cast import People, Planner
-from tests.lifecycle.corridor import assessed, fresh, proposed, reschedule
+from tests.lifecycle.corridor import assessed, fresh, in_review, proposed, reschedule
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -44,3 +46,94 @@ def test_a_shadow_proposal_has_its_own_group_and_says_what_people_did_in_its_pla
     assert "compared to the end yet" in page
     for group, there in (("shadow", True), ("done", False), ("mine", False), ("waiting", False)):
         assert (one.ref in ana.get("/", {"group": group}).content.decode()) is there, group
+
+
+def test_the_ladder_says_who_raised_it_and_why_what_the_next_rung_takes_and_what_would_put_it_down(
+    people: People, grant: Grant, planner: Planner, signed_in: SignIn
+) -> None:
+    Grant.objects.filter(pk=grant.pk).update(autonomy="shadow")
+    dora = signed_in(people.dora)
+    form = {"version": planner.version.pk, "what": f"type:{RESCHEDULE}", "connection": "plant"}
+    dora.post("/agents/planner/grants", {**form, "autonomy": "propose", "reason": "Three weeks in shadow."})
+    signed_in(people.ben).post(f"/administration/widenings/{Widening.objects.get().pk}/confirm")
+    page = signed_in(people.cleo).get("/agents/planner/").content.decode()
+    for part in (
+        "From shadow to propose",
+        f"asked for by {people.dora.get_full_name()}, confirmed by {people.ben.get_full_name()}",
+        "Three weeks in shadow.",
+        f"{OVERRIDES.to_alarm(0.0)} decisions in a row that people override",
+        "In shadow, no proposal of this grant has been compared to the end yet.",
+        "every proposal is decided by people, and stays so",
+    ):
+        assert part in page, part
+    assert "Down to shadow" not in page
+
+
+def test_anybody_with_the_right_puts_a_grant_down_at_once_and_everybody_is_told(
+    people: People, grant: Grant, planner: Planner, erp: SandboxProcess, signed_in: SignIn, client: Client
+) -> None:
+    waiting = in_review(planner, reschedule(erp))
+    ana = signed_in(people.ana)
+    url = f"/agents/planner/grants/{grant.pk}/down"
+    assert ana.post(url, {"reason": " "}).status_code == 422
+    grant.refresh_from_db()
+    assert grant.autonomy == Autonomy.PROPOSE
+    assert ana.post(url, {"reason": "It moves orders that are on the floor."}).status_code == 302
+    grant.refresh_from_db()
+    assert (grant.autonomy, grant.demoted_reason) == (
+        Autonomy.SHADOW,
+        "It moves orders that are on the floor.",
+    )
+    page = ana.get("/agents/planner/").content.decode()
+    assert page.count("It moves orders that are on the floor.") >= 2
+    assert "Back in shadow" in page
+    assert "Down to off" in page
+    told = client.get("/api/v1/tools", headers=planner.headers).json()
+    card = next(one for one in told["transaction_types"] if one["name"] == RESCHEDULE)
+    (way,) = card["connections"]
+    assert way["autonomy"] == "shadow"
+    assert "It moves orders that are on the floor" in way["standing"]
+    held = client.get(f"/api/v1/proposals/{waiting.ref}", headers=planner.headers).json()
+    assert "in shadow again" in held["held"]
+    assert "It moves orders that are on the floor" in held["held"]
+    later = assessed(proposed(planner, reschedule(erp, days=28)))
+    assert later.state == State.SHADOWED
+    assert "It moves orders that are on the floor" in later.state_reason
+    incident = Incident.objects.get()
+    assert incident.grant == grant
+    shown = ana.get(f"/administration/incidents/{incident.pk}/").content.decode()
+    assert "It moves orders that are on the floor." in shown
+    # off: the agent may not use it any more, and reads why
+    assert ana.post(url, {"reason": "Not this month."}).status_code == 302
+    told = client.get("/api/v1/tools", headers=planner.headers).json()
+    assert RESCHEDULE not in [one["name"] for one in told["transaction_types"]]
+    (off,) = told["held"]
+    assert (off["name"], off["autonomy"]) == (RESCHEDULE, "off")
+    assert "Not this month" in off["why"]
+    assert ana.post(url, {"reason": "Again."}).status_code == 422
+
+
+def test_a_frozen_grant_is_told_to_its_agent(
+    people: People, grant: Grant, planner: Planner, signed_in: SignIn, client: Client
+) -> None:
+    signed_in(people.ana).post(f"/agents/planner/grants/{grant.pk}/freeze", {"reason": "wrong dates"})
+    (held,) = client.get("/api/v1/tools", headers=planner.headers).json()["held"]
+    assert (held["kind"], held["name"]) == ("type", RESCHEDULE)
+    assert "wrong dates" in held["why"]
+
+
+@pytest.mark.parametrize(
+    ("figures", "told"),
+    [
+        ([("2", 1, 10), ("1", 4, 10)], "The intervals overlap"),
+        ([("2", 2, 100), ("1", 40, 100)], "2 was overridden less often than 1"),
+        ([("2", 40, 100), ("1", 2, 100)], "1 was overridden less often than 2"),
+        ([("2", 0, 3), ("1", 0, 0)], ""),
+    ],
+)
+def test_versions_are_told_apart_only_where_their_intervals_do_not_overlap(
+    figures: list[tuple[str, int, int]], told: str
+) -> None:
+    said = told_apart([Overridden(*one) for one in figures])
+    assert len(said) == bool(told)
+    assert all(one.startswith(told) for one in said)
