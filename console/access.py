@@ -9,12 +9,14 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from console.audit import Actor
+from console.catalogue import transaction_types
 from console.errors import Denied, Held
 from console.models import (
     AgentVersion,
@@ -200,16 +202,33 @@ def check_open(grant: Grant) -> None:
         raise Denied(f"the grant for {grant.name} is off{_lowered(grant)}", code="grant_off")
     if grant.frozen_at is not None:
         raise Held(f"the grant for {grant.name} is frozen: {grant.frozen_reason}", code="grant_frozen")
-    if (
-        grant.valid_until is not None
-        and not Grant.objects.filter(pk=grant.pk, valid_until__gt=Now()).exists()
-    ):
+    if grant.kind == Grant.TYPE and grant.autonomy != Autonomy.SHADOW:
+        _check_evidence(grant)
+    if not grant.connection.enabled:
+        raise Held(f"connection {grant.connection.name} is switched off", code="connection_off")
+
+
+def _check_evidence(grant: Grant) -> None:
+    """Return if what the grant rests on still counts. A grant without evidence is open where no gate is required."""
+    if grant.valid_until is None:
+        if settings.GATES_REQUIRED:
+            raise Held(
+                f"nothing shows that {grant.version} is ready for {grant.name}; it has to pass its gate",
+                code="gate_closed",
+            )
+        return
+    if not Grant.objects.filter(pk=grant.pk, valid_until__gt=Now()).exists():
         raise Held(
             f"the evidence for {grant.name} is out of date; its evals have to be run again",
             code="gate_closed",
         )
-    if not grant.connection.enabled:
-        raise Held(f"connection {grant.connection.name} is switched off", code="connection_off")
+    known = transaction_types().get(grant.name)
+    if grant.evidence_version is not None and known is not None and known.version != grant.evidence_version:
+        raise Held(
+            f"the evidence is about {grant.name} {grant.evidence_version}, and {known.version} is in force; its "
+            "evals have to be run again",
+            code="gate_closed",
+        )
 
 
 def stops(*, system: str, type_name: str, agent: str) -> list[KillSwitch]:

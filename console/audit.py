@@ -96,6 +96,13 @@ VERBS: Mapping[str, Verb] = {
     "kill.lift": Verb("lifted the kill switch: {subject}", "warn"),
     "incident.open": Verb("opened incident {subject}", "bad"),
     "incident.lift": Verb("closed incident {subject}"),
+    "suite.import": Verb("froze the cases of {subject}"),
+    "gate.set": Verb("set the gate of {subject}: evidence given before counts no more", "warn"),
+    "run.open": Verb("opened eval run {subject}"),
+    "run.resume": Verb("went on with eval run {subject} with a new key"),
+    "run.finish": Verb("finished eval run {subject}"),
+    "gate.open": Verb("opened the gate of {subject}", "good"),
+    "gate.stay": Verb("kept the gate of {subject} closed", "warn"),
     "audit.export": Verb("exported {subject}"),
     "console.start": Verb("set up {subject}"),
 }

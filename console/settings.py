@@ -15,6 +15,7 @@ CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader
 AUDIT_SIGNING_KEY   signs the checkpoints of the audit log: 32 bytes in base64 (openssl rand -base64 32)
 AUDIT_ORIGIN        the log's name in checkpoints and receipts, such as console.example.com/audit
 AUDIT_VERIFIER_KEYS public keys that signed earlier checkpoints (name+id+base64), comma separated
+GATES_REQUIRED      whether a version needs evidence from an eval run before it may write: yes in production, no else
 METRICS_TOKEN       who sends it as a bearer token may read /metrics from elsewhere than this machine
 """
 
@@ -47,6 +48,10 @@ CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 CONNECTIONS: dict[str, dict[str, Any]] = environment.mapping("CONNECTIONS")
 TRANSACTION_TYPE_PACKAGES = environment.words("TRANSACTION_TYPE_PACKAGES")
 READ_TOOL_PACKAGES = environment.words("READ_TOOL_PACKAGES")
+
+# Trust
+
+GATES_REQUIRED = environment.flag("GATES_REQUIRED", default=PRODUCTION)
 
 # Audit
 

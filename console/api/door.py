@@ -19,10 +19,11 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from console import audit
-from console.api.request import counted, key_of, plain, request_id
+from console.api.request import counted, plain, request_id
 from console.audit import Actor
 from console.errors import Denied, Exhausted
-from console.models import AgentKey
+from console.evals import runs
+from console.models import AgentKey, EvalRun
 from console.registry import keys
 from console.windows import count
 
@@ -36,15 +37,20 @@ REFUSALS_PER_MINUTE = 30
 
 
 class AgentKeys(BaseAuthentication):
-    """`Authorization: Bearer cs_...`: a live key of an agent version. `request.auth` is the key."""
+    """`Authorization: Bearer cs_...`: a live key of an agent version, or `csr_...`: the key of an eval run.
 
-    def authenticate(self, request: Request) -> tuple[Any, AgentKey] | None:
-        """The key, or None when none was sent. Denied says whether it is wrong, expired or revoked."""
+    `request.auth` is the key, or the run.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, AgentKey | EvalRun] | None:
+        """The key or run, or None when none was sent. Denied says whether it is wrong, expired or revoked."""
         scheme, _, text = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return None
         text = text.strip()
         try:
+            if text.startswith(f"{keys.RUN}_"):
+                return AnonymousUser(), runs.authenticate(text)
             key = keys.authenticate(text)
         except Denied as refusal:
             _put_on_record(request, text, refusal)
@@ -60,12 +66,39 @@ class AgentKeys(BaseAuthentication):
         return 'Bearer realm="countersign"'
 
 
+def check_live(request: Request) -> None:
+    """Return unless the call came with the key of a run; Denied says that it reaches nothing that is live."""
+    if isinstance(request.auth, EvalRun):
+        raise Denied(
+            f"this key reaches run {request.auth.ref} and nothing else; use your own key here", code="run_key"
+        )
+
+
 class IsAgent(BasePermission):
-    """Whoever came with a live key."""
+    """Whoever came with a live key. The key of a run is refused: it reaches nothing that is live."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 the same
         """Whether there is one."""
+        check_live(request)
         return isinstance(request.auth, AgentKey)
+
+
+class SitsRun(BasePermission):
+    """Whoever came with the key of a run."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 the same
+        """Whether there is one."""
+        if isinstance(request.auth, AgentKey):
+            raise Denied("a run is sat with the key that opening it gave, not with your own", code="live_key")
+        return isinstance(request.auth, EvalRun)
+
+
+class Either(BasePermission):
+    """Whoever came with a live key or the key of a run: for addresses that answer each from what is its own."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 the same
+        """Whether there is one."""
+        return isinstance(request.auth, (AgentKey, EvalRun))
 
 
 class CallsPerMinute(BaseThrottle):
@@ -73,8 +106,11 @@ class CallsPerMinute(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 the same
         """Count the call, or raise Exhausted."""
-        agent = key_of(request).version.agent
-        result = count(f"agent:{agent.pk}", agent.calls_per_minute)
+        # A run counts by itself: sitting one takes nothing from what the agent does live.
+        key: Any = request.auth
+        agent = key.version.agent
+        sits = "run" if isinstance(key, EvalRun) else "agent"
+        result = count(f"{sits}:{agent.pk}", agent.calls_per_minute)
         counted(request, result)
         if not result.admitted:
             raise Exhausted(
@@ -85,12 +121,12 @@ class CallsPerMinute(BaseThrottle):
         return True
 
 
-def door(*methods: str) -> Callable[[View], Any]:
-    """Make a function the view of an address for agents, with these methods."""
+def door(*methods: str, who: type[BasePermission] = IsAgent) -> Callable[[View], Any]:
+    """Make a function the view of an address for agents, with these methods. `who` says which keys it takes."""
 
     def made(view: View) -> Any:
         guarded = authentication_classes([AgentKeys])(view)
-        guarded = permission_classes([IsAgent])(guarded)
+        guarded = permission_classes([who])(guarded)
         guarded = throttle_classes([CallsPerMinute])(guarded)
         return _bare(api_view(_with_head(methods))(guarded))
 

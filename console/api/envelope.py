@@ -433,3 +433,95 @@ class Validation(Shape):
     requirements: list[VerdictView]
     against: Against | None = Field(description="Null when only the form could be judged.")
     text: str
+
+
+class PowerView(Shape):
+    """How likely an agent with this true share of right answers passes."""
+
+    share: str
+    passes: str = Field(description="If none of its errors is critical.")
+    strict: str = Field(description="If all of them are.")
+
+
+class PlanView(Shape):
+    """What a run takes, costs and can do. Fixed before it starts."""
+
+    cases: int = Field(
+        description="How many cases, hold-out ones for an attempt and public ones for practice."
+    )
+    wrong: int = Field(description="How many may be wrong. None may be in a critical field.")
+    bar: str = Field(description="The share right that it proves with 95 % confidence, such as 0.95.")
+    repeats: int = Field(description="How often each case is sat.")
+    consistency: str = Field(description="The share of cases that must be right every time.")
+    cost: str = Field(description="What it spends of your agent's lifetime error, whatever comes of it.")
+    left_before: str
+    left_after: str
+    known: int = Field(description="How many of its cases your agent has sat before.")
+    power: list[PowerView]
+
+
+class ResultView(Shape):
+    """What a finished run came to. Which answers were right is for people."""
+
+    right: int
+    cases: int
+    low: str = Field(description="Lower end of Wilson's 95 % interval of the share right.")
+    high: str
+    consistent: int = Field(description="Cases that were right every time.")
+    critical: int = Field(description="Answers wrong in something that allows no error.")
+    passed: bool
+    reasons: list[str] = Field(description="Why it did not pass; empty if it did.")
+    valid_until: dt.datetime | None = Field(description="Until when it counts, if it opened the gate.")
+
+
+class RunView(Shape):
+    """One run of your agent, and how far it is."""
+
+    ref: Ref
+    version: str
+    suite: str
+    suite_version: int
+    suite_digest: str
+    kind: Literal["type", "tool"]
+    about: str = Field(description="The transaction type or read tool that its cases are about.")
+    practice: bool
+    state: Literal["open", "finished", "ended"] = Field(
+        description="Ended: its time was up before it was done."
+    )
+    answered: int
+    sittings: int = Field(description="Answers in all: cases times repeats.")
+    not_frozen: int = Field(description="Reads that no case had frozen.")
+    plan: PlanView
+    started_at: dt.datetime
+    ends_at: dt.datetime
+    finished_at: dt.datetime | None
+    result: ResultView | None
+    url: str
+
+
+class RunOpened(Shape):
+    """A run, and the key to sit it with. The key is shown this once."""
+
+    run: RunView
+    key: str
+    resumed: bool = Field(description="Whether it was open already; its earlier key is void then.")
+    how: list[str]
+
+
+class CaseView(Shape):
+    """The case whose turn it is: what started it. Everything else you read."""
+
+    number: int
+    of: int
+    about: str
+    words: str
+    as_of: dt.datetime = Field(description="The case's now: nothing later is known in it.")
+    reading: ReadingAnswer | None = Field(description="What it began with, where it began with a reading.")
+
+
+class Took(Shape):
+    """An answer was taken. Whether it was right is told when the run is finished, in counts."""
+
+    number: int
+    left: int
+    url: str

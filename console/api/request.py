@@ -14,7 +14,7 @@ from console.access import agent_actor
 from console.audit import Actor
 from console.checks.shape import MAX_BYTES
 from console.errors import Refused
-from console.models import AgentKey
+from console.models import AgentKey, EvalRun
 from console.windows import SECONDS, Count
 
 
@@ -40,8 +40,15 @@ def key_of(request: Request) -> AgentKey:
     return key
 
 
+def run_of(request: Request) -> EvalRun | None:
+    """The run whose key this call came with, None where it came with a live key."""
+    return request.auth if isinstance(request.auth, EvalRun) else None
+
+
 def actor_of(request: Request) -> Actor:
     """The caller as an audit entry names it."""
+    if (run := run_of(request)) is not None:
+        return agent_actor(run.version, key_id=run.key_id, request_id=request_id(request))
     key = key_of(request)
     return agent_actor(key.version, key_id=key.key_id, request_id=request_id(request))
 

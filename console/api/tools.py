@@ -41,7 +41,17 @@ AUTONOMIES = {
 def tools(version: AgentVersion) -> Tools:
     """Every read tool and transaction type with a grant that may be used now. One statement."""
     told = list(access.grants_told(version).order_by("connection__name"))
-    ways = _ways([grant for grant in told if _is_open(grant)])
+    return cards(
+        version,
+        _ways([grant for grant in told if _is_open(grant)]),
+        [grant for grant in told if not _is_open(grant)],
+    )
+
+
+def cards(
+    version: AgentVersion, ways: Mapping[tuple[str, str], list[Way]], held: Sequence[Grant] = ()
+) -> Tools:
+    """The tools and types that have a way, by kind and name; and the grants that are held."""
     return Tools(
         agent=version.agent.slug,
         version=version.label,
@@ -55,8 +65,7 @@ def tools(version: AgentVersion) -> Tools:
                 autonomy=grant.autonomy,
                 why=access.rung(grant),
             )
-            for grant in told
-            if not _is_open(grant)
+            for grant in held
         ],
         read_tools=[
             ToolCard(

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from console.api import handbook, views
+from console.api import handbook, runs, views
 from console.api.describe import schema
 from console.api.door import open_door
 from console.api.problems import not_found
@@ -24,5 +24,11 @@ urlpatterns = [
     path("proposals/<str:ref>", views.show, name="proposal"),
     path("proposals/<str:ref>/withdraw", views.withdraw, name="withdraw"),
     path("proposals/<str:ref>/revisions", views.revise, name="revisions"),
+    path("runs", runs.open_run, name="runs"),
+    path("runs/<str:ref>", runs.show, name="run"),
+    path("runs/<str:ref>/case", runs.case, name="run-case"),
+    path("runs/<str:ref>/nothing", runs.nothing, name="run-nothing"),
+    path("runs/<str:ref>/answer", runs.answer, name="run-answer"),
+    path("runs/<str:ref>/finish", runs.finish, name="run-finish"),
     re_path(r"^.*$", nobodys, name="nobodys"),
 ]

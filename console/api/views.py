@@ -14,9 +14,9 @@ from django.http import HttpResponse
 from pydantic import Field, StringConstraints
 from rest_framework.request import Request
 
-from console.api import proposals, wait
+from console.api import proposals, runs, wait
 from console.api.describe import described
-from console.api.door import door, open_door
+from console.api.door import Either, check_live, door, open_door
 from console.api.envelope import (
     Capabilities,
     CapabilityCard,
@@ -30,7 +30,7 @@ from console.api.envelope import (
     Validation,
 )
 from console.api.problems import AGAIN, PROBLEMS
-from console.api.request import actor_of, answered, body_of, key_of
+from console.api.request import actor_of, answered, body_of, key_of, run_of
 from console.api.tools import functions, tools
 from console.checks.shape import parse, validated
 from console.errors import Missing, Refused
@@ -59,10 +59,12 @@ class Shown(Closed):
 
 
 @described("list_tools", "List what you may read and propose", {200: ToolsAnswer}, query=Shown)
-@door("GET")
+@door("GET", who=Either)
 def list_tools(request: Request) -> HttpResponse:
     """Every read tool and transaction type of your version, with schemas and samples."""
     shown = proposals.query(Shown, request.query_params)
+    if (run := run_of(request)) is not None:
+        return runs.list_tools(request, run, shown.format)
     found = tools(key_of(request).version)
     return answered(request, functions(found) if shown.format == "functions" else found)
 
@@ -92,9 +94,11 @@ def list_capabilities(request: Request) -> HttpResponse:
     body=read.Envelope,
     problems=(400, 404, 409, 413, 415, 422, 502, 503, 504),
 )
-@door("POST")
+@door("POST", who=Either)
 def read_tool(request: Request, tool: str) -> HttpResponse:
     """Call a read tool. The answer is recorded under a reference that a proposal can cite."""
+    if (run := run_of(request)) is not None:
+        return runs.read(request, run, tool)
     made = read.read(key_of(request).version, tool, raw=body_of(request), actor=actor_of(request))
     return answered(
         request,
@@ -135,9 +139,13 @@ def read_tool(request: Request, tool: str) -> HttpResponse:
     method="GET",
     problems=(400,),
 )
-@door("GET", "POST")
+@door("GET", "POST", who=Either)
 def list_or_submit(request: Request) -> HttpResponse:
     """List, or propose."""
+    run = run_of(request)
+    if run is not None and request.method == "POST":
+        return runs.propose(request, run, _idempotency_key(request))
+    check_live(request)
     version = key_of(request).version
     if request.method != "POST":
         return answered(
@@ -163,9 +171,11 @@ def list_or_submit(request: Request) -> HttpResponse:
     body=submit.Envelope,
     problems=(400, 409, 411, 413, 415, 422),
 )
-@door("POST")
+@door("POST", who=Either)
 def judge(request: Request) -> HttpResponse:
     """What would be found, against the newest stored snapshot. Asks no system and stores nothing."""
+    if (run := run_of(request)) is not None:
+        return runs.judge(request, run)
     raw = body_of(request)
     parse(raw)
     return answered(request, proposals.validation(validate.validate(key_of(request).version, raw=raw)))

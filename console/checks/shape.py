@@ -24,10 +24,10 @@ LONGEST_INTEGER = len("-9007199254740991")
 SURROGATES = range(0xD800, 0xE000)
 
 
-def parse(raw: bytes) -> Any:
-    """The JSON value of these bytes. Refused names the first fault of form, with its place."""
-    if len(raw) > MAX_BYTES:
-        raise _refused("too_large", f"The body is {len(raw):,} bytes; at most {MAX_BYTES:,} are read.")
+def parse(raw: bytes, most: int = MAX_BYTES) -> Any:
+    """The JSON value of these bytes, `most` at most. Refused names the first fault of form, with its place."""
+    if len(raw) > most:
+        raise _refused("too_large", f"The body is {len(raw):,} bytes; at most {most:,} are read.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -85,6 +86,7 @@ class Tolerance:
 
 
 EXACT = Tolerance()
+NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 
 def score(
@@ -109,6 +111,50 @@ def score(
         return Score(right=False, differences=(told,), fields=1, nearest=0)
     scores = [_against(type_, answer, one, number, tolerance) for number, one in enumerate(wanted)]
     return min(scores, key=lambda one: (len(one.differences), one.nearest))
+
+
+def score_answer(
+    given: Mapping[str, Any] | None,
+    acceptable: Sequence[Mapping[str, Any] | None],
+    critical: Sequence[str] = (),
+) -> Score:
+    """The same for an answer to a question about what was read: its fields against those of each acceptable answer.
+
+    Text is compared without case and spaces around it, numbers by value, lists in any order. A field too many is wrong.
+    """
+    if not acceptable:
+        raise ValueError("a case needs at least one acceptable answer; None stands for having none")
+    scores = []
+    for number, wanted in enumerate(acceptable):
+        if given is None or wanted is None:
+            differences = (
+                []
+                if given is wanted
+                else [Difference("", "Answer", _deed(wanted), _deed(given), critical=True)]
+            )
+            scores.append(Score(not differences, tuple(differences), 1, number))
+            continue
+        differences = [
+            Difference(
+                name, name.replace("_", " "), wanted.get(name), given.get(name), critical=name in critical
+            )
+            for name in sorted({*wanted, *given})
+            if name not in wanted or name not in given or _plain(wanted[name]) != _plain(given[name])
+        ]
+        scores.append(Score(not differences, tuple(differences), len({*wanted, *given}), number))
+    return min(scores, key=lambda one: (len(one.differences), one.nearest))
+
+
+def _plain(value: Any) -> Any:
+    """A value in a form in which what means the same is equal: sortable text."""
+    if isinstance(value, Mapping):
+        return json.dumps({name: _plain(part) for name, part in sorted(value.items())})
+    if isinstance(value, (list, tuple)):
+        return json.dumps(sorted(_plain(part) for part in value))
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    text = str(value).strip().casefold()
+    return format(Decimal(text).normalize() + 0, "f") if NUMBER.fullmatch(text) else json.dumps(text)
 
 
 def _form(type_: TransactionType, outcome: Mapping[str, Any] | None) -> dict[str, Any] | None:

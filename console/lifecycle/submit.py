@@ -143,16 +143,26 @@ class Submitted:
 
 def read_envelope(version: AgentVersion, raw: bytes) -> Parsed:
     """Bytes to a parsed envelope. Refused with every fault at once; Denied or Held when the grant says no."""
-    parse(raw)
-    envelope = validated(Envelope, raw.decode())
+    envelope = read_form(raw)
     type_ = transaction_type(envelope.transaction_type)
     grant = access.granted(version, Grant.TYPE, type_.name, envelope.connection or "")
-    text = _canonical_payload(envelope.payload)
-    payload = validated(type_.payload, text, "payload")
+    payload, text = read_payload(type_, envelope)
     check_carried(type_, grant.connection.name, payload)
     readings = _own_readings(version, envelope.readings)
     reverses = _reversed(version, envelope.reverses)
     return Parsed(envelope, type_, grant, payload, text, readings, reverses)
+
+
+def read_form(raw: bytes) -> Envelope:
+    """Bytes to an envelope, right in form. Refused with every fault at once."""
+    parse(raw)
+    return validated(Envelope, raw.decode())
+
+
+def read_payload(type_: TransactionType, envelope: Envelope | RevisionEnvelope) -> tuple[Any, str]:
+    """The payload as its type's model, and its canonical text. Refused with every fault at once."""
+    text = _canonical_payload(envelope.payload)
+    return validated(type_.payload, text, "payload"), text
 
 
 def submit(version: AgentVersion, *, raw: bytes, key: str, actor: Actor) -> Submitted:
@@ -188,8 +198,7 @@ def revise(proposal: Proposal, version: AgentVersion, *, raw: bytes, actor: Acto
     type_ = transaction_type(proposal.transaction_type)
     access.check_may_go_on(proposal)
     access.granted(version, Grant.TYPE, type_.name, proposal.connection.name)
-    text = _canonical_payload(envelope.payload)
-    payload = validated(type_.payload, text, "payload")
+    payload, text = read_payload(type_, envelope)
     check_carried(type_, proposal.connection.name, payload)
     if (type_.target(payload) or "") != proposal.target:
         raise Refused(

@@ -8,6 +8,18 @@ from console.models.callback import Callback, Heard, Hearing
 from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Notice, Scope, Widening
 from console.models.decision import Answer, Claim, Decision, Reason
+from console.models.evaluation import (
+    AcceptedCase,
+    Confidence,
+    EvalCase,
+    EvalRun,
+    EvalSuite,
+    Gate,
+    GateDecision,
+    RunAnswer,
+    RunReading,
+    Split,
+)
 from console.models.exhibit import CertifiedScreen, Exhibit
 from console.models.figures import Baseline, Decided, OverrideChart
 from console.models.listening import Listening, Sample
@@ -47,6 +59,12 @@ APPEND_ONLY = (
     "console_certifiedscreen",
     "console_baseline",
     "console_shadowlook",
+    "console_evalsuite",
+    "console_evalcase",
+    "console_acceptedcase",
+    "console_runreading",
+    "console_runanswer",
+    "console_gatedecision",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -55,6 +73,7 @@ __all__ = [
     "FINAL",
     "LIVE",
     "PENDING",
+    "AcceptedCase",
     "Agent",
     "AgentKey",
     "AgentVersion",
@@ -72,13 +91,19 @@ __all__ = [
     "Checkpoint",
     "Cited",
     "Claim",
+    "Confidence",
     "Confirmation",
     "Connection",
     "Decided",
     "Decision",
     "Did",
     "Done",
+    "EvalCase",
+    "EvalRun",
+    "EvalSuite",
     "Exhibit",
+    "Gate",
+    "GateDecision",
     "Grant",
     "Heard",
     "Hearing",
@@ -100,9 +125,12 @@ __all__ = [
     "Reason",
     "Revision",
     "Risk",
+    "RunAnswer",
+    "RunReading",
     "Sample",
     "Scope",
     "ShadowLook",
+    "Split",
     "State",
     "System",
     "Widening",

@@ -91,6 +91,8 @@ class Grant(models.Model):
     frozen_reason = models.CharField(max_length=300, blank=True)
     evidence = models.CharField(max_length=300, blank=True)
     valid_until = models.DateTimeField(null=True, blank=True)
+    evidence_version = models.PositiveIntegerField(null=True, blank=True)
+    """The version of the transaction type that the evidence is about."""
     demoted_at = models.DateTimeField(null=True, blank=True)
     demoted_reason = models.CharField(max_length=300, blank=True, default="", db_default="")
     changed_at = models.DateTimeField(auto_now=True)

@@ -157,7 +157,7 @@ class Insert(Generic[M]):
 
     @cached_property
     def _insert(self) -> str:
-        columns = [*(field.column for field in self._fields), *self._now]
+        columns = [f'"{name}"' for name in (*(field.column for field in self._fields), *self._now)]
         places = [*("%s" for _ in self._fields), *("statement_timestamp()" for _ in self._now)]
         return (
             f'INSERT INTO "{self.model._meta.db_table}" ({", ".join(columns)})'  # noqa: S608

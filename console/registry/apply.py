@@ -7,17 +7,37 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.db.models import F
 from django.db.models.functions import Now
 
 from console import audit
 from console.access import Role
 from console.audit import Actor
 from console.errors import Conflict
-from console.models import Agent, Autonomy, CertifiedScreen, Connection, Grant, KillSwitch, LimitValue
+from console.models import (
+    Agent,
+    AgentVersion,
+    Autonomy,
+    CertifiedScreen,
+    Connection,
+    Gate,
+    Grant,
+    KillSwitch,
+    LimitValue,
+)
+from console.registry import evidence
 
 
 def grant(change: Mapping[str, Any], actor: Actor) -> None:
-    """Set a grant's autonomy: version (id), kind, name, connection (id), autonomy."""
+    """Set a grant's autonomy: version (id), kind, name, connection (id), autonomy. With the evidence it rests on.
+
+    Refused where a gate is required and the evidence is gone since it was asked for.
+    """
+    version = AgentVersion.objects.select_related("agent").get(pk=change["version"])
+    given = None
+    if change["kind"] == Grant.TYPE:
+        evidence.check_may_write(version, change["name"], change["autonomy"])
+        given = evidence.evidence(version, Grant.TYPE, change["name"])
     before = Grant.objects.filter(
         version_id=change["version"],
         kind=change["kind"],
@@ -29,7 +49,14 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
         kind=change["kind"],
         name=change["name"],
         connection_id=change["connection"],
-        defaults={"autonomy": change["autonomy"], "demoted_at": None, "demoted_reason": ""},
+        defaults={
+            "autonomy": change["autonomy"],
+            "demoted_at": None,
+            "demoted_reason": "",
+            "evidence": given.evidence if given is not None else "",
+            "valid_until": given.valid_until if given is not None else None,
+            "evidence_version": given.type_version if given is not None else None,
+        },
     )
     audit.record(
         "grant.set",
@@ -40,11 +67,38 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
             "kind": found.kind,
             "name": found.name,
             "autonomy": found.autonomy,
-            "version": str(found.version),
+            "version": str(version),
+            "evidence": found.evidence,
             "from": before.autonomy if before is not None else Autonomy.OFF.value,
             "asked_by": change.get("asked_by", ""),
             "reason": change.get("reason", ""),
         },
+    )
+
+
+def gate(change: Mapping[str, Any], actor: Actor) -> None:
+    """Set what a gate (id) asks for. Grants that rest on evidence given before are closed with it."""
+    found = Gate.objects.select_for_update().get(pk=change["gate"])
+    Gate.objects.filter(pk=found.pk).update(
+        suite_id=change["suite"],
+        bar=Decimal(change["bar"]),
+        consistency=Decimal(change["consistency"]),
+        wrong=change["wrong"],
+        cases=change["cases"],
+        repeats=change["repeats"],
+        max_age_days=change["max_age_days"],
+        number=F("number") + 1,
+        changed_at=Now(),
+    )
+    closed = Grant.objects.filter(kind=found.kind, name=found.about, valid_until__gt=Now()).update(
+        valid_until=Now()
+    )
+    audit.record(
+        "gate.set",
+        actor=actor,
+        chain=f"gate:{found.about}",
+        subject=found.about,
+        detail={**change, "closed": closed},
     )
 
 

@@ -11,7 +11,7 @@ from console.audit import Actor
 from console.catalogue import spec
 from console.errors import Conflict, Refused
 from console.models import AgentVersion, Autonomy, Connection, Grant, Incident, Widening
-from console.registry import apply, incidents, widenings
+from console.registry import apply, evidence, incidents, widenings
 
 LADDER = [level.value for level in Autonomy]
 
@@ -29,11 +29,14 @@ def set_autonomy(
 ) -> Grant | Widening:
     """Set how far a grant goes. Down takes effect at once, up waits for a second person; `reason` is shown with it.
 
-    Refused when the connection does not carry it, or for `sampled`, which nothing may reach yet.
+    Refused when the connection does not carry it, for `sampled`, which nothing may reach yet, and for a write where a
+    gate is required and the version has not shown that it reads reliably and passed it.
     """
     if by is not None:
         access.require(by, access.CONFIGURES, "set a grant")
     _check(kind, name, connection, autonomy)
+    if kind == Grant.TYPE:
+        evidence.check_may_write(version, name, autonomy)
     now = Grant.objects.filter(version=version, kind=kind, name=name, connection=connection).first()
     change = {
         "version": version.pk,

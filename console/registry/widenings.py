@@ -19,6 +19,7 @@ from console.registry import apply
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Actor], None]] = {
     "grant": apply.grant,
     "unfreeze": apply.unfreeze,
+    "gate": apply.gate,
     "limit": apply.limit,
     "enable_connection": apply.enable_connection,
     "certify_screen": apply.certify_screen,

@@ -37,6 +37,12 @@ OPERATIONS = {
     ("post", "/api/v1/proposals/{ref}/withdraw"),
     ("post", "/api/v1/proposals/{ref}/revisions"),
     ("get", "/api/v1/problems/{code}"),
+    ("post", "/api/v1/runs"),
+    ("get", "/api/v1/runs/{ref}"),
+    ("get", "/api/v1/runs/{ref}/case"),
+    ("post", "/api/v1/runs/{ref}/nothing"),
+    ("post", "/api/v1/runs/{ref}/answer"),
+    ("post", "/api/v1/runs/{ref}/finish"),
 }
 
 
