@@ -24,11 +24,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from console import environment
-from console.models import LIVE, Connection
+from console.evals import figures
+from console.models import LIVE, Autonomy, Connection, Grant
 
 log = logging.getLogger(__name__)
 
 BROKER_SECONDS = 1
+FIGURES_DAYS = 1
+"""Figures of agents are told of what was proposed within so many days: a scrape comes every few seconds."""
 NEWEST_READINGS = 1000
 """Latencies are told of so many of the newest readings."""
 
@@ -184,6 +187,62 @@ class _Figures(Collector):
             outcomes.add_metric([outcome], number)
         yield latency
         yield outcomes
+        yield from _agents()
+        incidents = GaugeMetricFamily("countersign_incidents", "Open incidents, by kind.", labels=["kind"])
+        for kind, number in _rows(
+            "SELECT kind, count(*) FROM console_incident WHERE lifted_at IS NULL GROUP BY kind"
+        ):
+            incidents.add_metric([kind], number)
+        yield incidents
+
+
+def _agents() -> Iterable[Metric]:
+    """The figures of every grant in use, as counts with their n: who reads them divides."""
+    labels = ["agent", "version", "type", "connection"]
+    within = f"within {FIGURES_DAYS} day"
+    counts = GaugeMetricFamily(
+        "countersign_agent_proposals",
+        f"Proposals submitted {within}, by what is true of them; errors are of those judged, overridden of those "
+        "decided, unknown of those sent.",
+        labels=[*labels, "what"],
+    )
+    times = GaugeMetricFamily(
+        "countersign_agent_seconds",
+        f"Latencies of proposals submitted {within}, where there are enough to tell.",
+        labels=[*labels, "stage", "quantile"],
+    )
+    measured = GaugeMetricFamily(
+        "countersign_agent_measured", "How many times a latency was measured.", labels=[*labels, "stage"]
+    )
+    review = GaugeMetricFamily(
+        "countersign_agent_review_seconds",
+        f"How long people looked at what was submitted {within}.",
+        labels=labels,
+    )
+    grants = Grant.objects.filter(kind=Grant.TYPE).exclude(autonomy=Autonomy.OFF)
+    for one in figures.of_grants(
+        list(grants.select_related("version__agent", "connection").order_by("pk")), days=FIGURES_DAYS
+    ):
+        grant = one.grant
+        who = [grant.version.agent.slug, grant.version.label, grant.name, grant.connection.name]
+        for what, number in (
+            ("proposed", one.proposed),
+            ("judged", one.judged),
+            ("errors", one.errors.count),
+            ("decided", one.overrides.n),
+            ("overridden", one.overrides.count),
+            ("stale", one.stale.count),
+            ("sent", one.unknown.n),
+            ("unknown", one.unknown.count),
+        ):
+            counts.add_metric([*who, what], number)
+        for stage, spread in (*one.stages, ("Review", one.review)):
+            measured.add_metric([*who, stage.lower()], spread.n)
+            for quantile, value in (("0.5", spread.half), ("0.95", spread.most)):
+                if value is not None:
+                    times.add_metric([*who, stage.lower(), quantile], value)
+        review.add_metric(who, one.review_seconds)
+    yield from (counts, times, measured, review)
 
 
 def _rows(statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:

@@ -324,6 +324,13 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "celerybeat-schedule")
 # A bell that nobody heard in time is thrown away: the next one says the same.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "console.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "burn": {"task": "console.tasks.burn", "schedule": 5.0, "options": {"expires": 5}},
+    "burn_all": {
+        "task": "console.tasks.burn",
+        "schedule": 60.0,
+        "kwargs": {"newest_only": False},
+        "options": {"expires": 60},
+    },
     "sequence": {"task": "console.tasks.sequence", "schedule": 5.0, "options": {"expires": 5}},
     "probe_accounts": {
         "task": "console.tasks.probe_accounts",

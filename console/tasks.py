@@ -6,7 +6,7 @@ from celery import shared_task
 
 from console import audit_tree
 from console.audit import WORKER, Actor
-from console.evals import live, shadow
+from console.evals import alarms, live, shadow
 from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import callback, probe, readback, task_check
@@ -84,6 +84,12 @@ def look_back(pk: int) -> None:
     """See what people did in the place of a shadow proposal."""
     if (proposal := fetch(pk)) is not None:
         shadow.look_back(proposal, actor=_worker("look_back"))
+
+
+@shared_task(name="console.tasks.burn")
+def burn(newest_only: bool = True) -> None:  # noqa: FBT002 a task takes plain arguments
+    """See whether errors or latency of a grant burn too fast: where something went wrong just now, or everywhere."""
+    alarms.watch_all(actor=_worker("burn"), newest_only=newest_only)
 
 
 @shared_task(name="console.tasks.sequence")

@@ -131,6 +131,7 @@ def _demote(chart: OverrideChart, grant: Grant, actor: Actor) -> None:
         dedupe=f"override_rate:{grant.pk}:{chart.seen}",
         actor=actor,
         connection=grant.connection,
+        grant=grant,
     )
     OverrideChart.objects.filter(pk=chart.pk).update(alarmed_at=Now())
     chart.refresh_from_db(fields=["alarmed_at"])

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from console import access, audit
 from console.audit import Actor
 from console.errors import Refused
-from console.models import Connection, Incident, Proposal
+from console.models import Connection, Grant, Incident, Proposal
 
 SHORTEST_NOTE = 10
 
@@ -26,6 +26,7 @@ def open_incident(
     lifts: str = "",
     connection: Connection | None = None,
     proposal: Proposal | None = None,
+    grant: Grant | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> Incident:
     """Open one, or return the one that this fact has opened already (`dedupe`).
@@ -44,6 +45,7 @@ def open_incident(
                 dedupe=dedupe[:150],
                 connection=connection,
                 proposal=proposal,
+                grant=grant,
                 opened_at=Now(),
             )
             audit.record(

@@ -10,7 +10,8 @@ from django.shortcuts import render
 
 from console.catalogue import read_tools, transaction_types
 from console.errors import Missing
-from console.evals import figures
+from console.evals import alarms, figures
+from console.evals.burn import PAGE, Verdict
 from console.evals.figures import Figures
 from console.models import Agent, Autonomy, Connection, Grant
 from console.web import plots
@@ -125,8 +126,40 @@ def _whole(found: Figures, days: int) -> dict[str, Any]:
         "review_total": plots.time(found.review_seconds) if found.review.n else "",
         "reasons": figures.reasons(found.grant, days=days) if found.overrides.count else [],
         "columns": plots.columns(figures.timeline(found.grant, days=days), days) if found.proposed else None,
+        "alerts": [_alert(verdict) for verdict in alarms.standing(found.grant)],
         "line": plots.level(levels),
         "chart": chart,
+    }
+
+
+def _alert(verdict: Verdict) -> dict[str, Any]:
+    """One objective in words: what is allowed, what each window says, what raises the alarm."""
+    objective = verdict.objective
+    rows = []
+    for one in verdict.rules:
+        long = alarms.words(one.rule.long)
+        if not one.enough:
+            told = f"{one.long.bad} of {one.long.n} in {long}: too few for a rate"
+        else:
+            told = (
+                f"{one.long.bad} of {one.long.n} in {long}, {one.short.bad} of {one.short.n} in "
+                f"{alarms.words(one.rule.short)}: burns {one.long.burn(objective.budget):.1f} and "
+                f"{one.short.burn(objective.budget):.1f} times, alarm at {one.rule.factor:g}"
+            )
+        rows.append({"told": told, "alarms": one.alarms})
+    return {
+        "title": objective.title,
+        "budget": plots.percent(objective.budget),
+        "demotes": objective.demotes,
+        "rows": rows,
+        "level": None if verdict.level is None else f"{verdict.level:.1f}",
+        "limit": f"{objective.chart.threshold:.0f}",
+        "tone": "bad" if verdict.severity == PAGE else "warn" if verdict.severity else "good",
+        "text": "Alarm"
+        if verdict.severity == PAGE
+        else "Above what is allowed"
+        if verdict.severity
+        else "Calm",
     }
 
 

@@ -62,6 +62,8 @@ def test_a_rate_comes_with_n_and_interval_and_too_little_data_is_said_in_words(
     assert "measured on 12 proposals" in page
     assert "<polyline" in page
     assert "0 of 0 sent; a rate is told from 10 on" in page
+    assert "0 of 12 in 3 days: too few for a rate" in page
+    assert "Errors: Calm" in page
     assert cleo.get("/agents/none/figures").status_code == 404
     assert "The agent" in page
 
@@ -74,6 +76,10 @@ def test_a_demoted_grant_says_so_at_a_glance_and_one_that_is_off_is_not_shown(
     Grant.objects.filter(kind="type").exclude(pk=one.pk).update(autonomy="off")
     one.demoted_at, one.autonomy = one.changed_at, "shadow"
     one.save()
+    scraped = Client().get("/metrics").content.decode()
+    who = 'agent="planner",connection="plant",stage="assess",type="production_order_reschedule",version="1.0"'
+    assert f"countersign_agent_measured{{{who}}} 0.0" in scraped
+    assert scraped.count('what="overridden"') == 1
     page = signed_in(people.ana).get("/figures/").content.decode()
     assert page.count('class="fig-who"') == 1
     assert "Demoted: back in shadow" in page
