@@ -198,3 +198,9 @@ def share_interval(agreed: Agreement) -> str:
     """Wilson's 95 % interval of how often people did the same as was proposed in shadow; empty without any."""
     rate = override_rate(agreed.same, agreed.told)
     return f" ({rate.low} to {rate.high} % with 95 % confidence)" if rate is not None else ""
+
+
+@register.filter
+def minus(one: int, other: int) -> int:
+    """The difference of two counts."""
+    return one - other

@@ -8,11 +8,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from console.audit import VERBS
-from console.evals import shadow
+from console.errors import Refused
+from console.evals import gate, shadow
 from console.evals.drift import OVERRIDES
 from console.evals.versions import of_agent, told_apart
-from console.models import AuditEntry, Autonomy, Grant, OverrideChart, Proposal, ShadowLook, State
+from console.models import (
+    AgentVersion,
+    AuditEntry,
+    Autonomy,
+    Grant,
+    OverrideChart,
+    Proposal,
+    ShadowLook,
+    State,
+)
+from console.registry import evidence
 from console.web import rendering
 from integrations.contract import Kind, TransactionType
 
@@ -62,22 +75,24 @@ class Turn:
 
 
 def of_grants(grants: Sequence[Grant]) -> None:
-    """Put on every grant of a transaction type what its ladder shows. Three statements for all of them.
+    """Put on every grant of a transaction type what its ladder shows.
 
-    `history` newest first; `agreed` in shadow; `alarm_after`: overrides in a row that would put it down now;
-    `next_rung` with `missing`, what it takes in sentences; `lower_rung`, where the button leads; `upward`,
-    what can be asked for.
+    `history` newest first; `agreed` in shadow; `eval`, its last run; `alarm_after`: overrides in a row that would put
+    it down now; `next_rung` with `missing`, what it takes in sentences; `lower_rung`, where the button leads;
+    `upward`, what can be asked for.
     """
     typed = [grant for grant in grants if grant.kind == Grant.TYPE]
     agreed = shadow.agreements([grant.pk for grant in typed])
     levels = dict(OverrideChart.objects.filter(grant__in=typed).values_list("grant_id", "level"))
     history = _history(typed)
+    evals = _evals(typed)
     for grant in typed:
         level = OVERRIDES.to_alarm(levels.get(grant.pk, 0.0))
         after = _next_rung(grant)
         grant.__dict__.update(
             history=history.get(grant.pk, []),
             agreed=agreed[grant.pk],
+            eval=evals.get((grant.version_id, grant.name)),
             alarm_after=level or OVERRIDES.to_alarm(0.0),
             next_rung=after.label if after is not None else "",
             missing=_missing(grant, after),
@@ -93,6 +108,17 @@ def versions(agent_id: int) -> list[dict[str, Any]]:
         for name, found in of_agent(agent_id).items()
         if len(found) > 1
     ]
+
+
+def _evals(grants: Sequence[Grant]) -> dict[tuple[int, str], gate.Standing]:
+    names: dict[AgentVersion, list[str]] = {}
+    for grant in grants:
+        names.setdefault(grant.version, []).append(grant.name)
+    return {
+        (version.pk, name): standing
+        for version, wanted in names.items()
+        for name, standing in gate.standings(version, wanted).items()
+    }
 
 
 def _history(grants: Sequence[Grant]) -> dict[int, list[Turn]]:
@@ -151,4 +177,24 @@ def _missing(grant: Grant, after: Autonomy | None) -> list[str]:
     if after is None:
         return []
     found = ["Somebody looks into what put it down."] if grant.demoted_at is not None else []
+    if after is Autonomy.PROPOSE:
+        found += _evidence_missing(grant)
     return [*found, "Two people: an administrator asks, another person confirms."]
+
+
+def _evidence_missing(grant: Grant) -> list[str]:
+    """What it has to show before it may propose: reads before writes, then its gate."""
+    found = []
+    if lack := evidence.lacks_reads(grant.version):
+        found.append(f"Reads before writes: {lack}.")
+    try:
+        cases = gate.missing(grant.version, grant.name)
+    except Refused as used_up:
+        return [*found, f"{used_up.text[:1].upper()}{used_up.text[1:]}."]
+    if cases is None:
+        found.append("This type has no gate yet: somebody has to set one before anything can be shown.")
+    elif cases:
+        found.append(f"Its gate: a run over {cases} cases, without a fault.")
+    if found and not settings.GATES_REQUIRED:
+        found.append("This console does not insist on evidence: two people may raise it without.")
+    return found

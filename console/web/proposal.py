@@ -26,6 +26,7 @@ from console import access, audit
 from console.audit import VERBS
 from console.catalogue import specs, transaction_types
 from console.errors import Missing
+from console.evals import gate
 from console.evals.nearest import nearest
 from console.findings import Verdict
 from console.lifecycle import by_hand, record, review
@@ -185,6 +186,7 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "moved": _moved(type_, assessment),
         "shadow": ladder.in_shadow(proposal, type_),
         "record": record.of_version(proposal.agent_version_id, proposal.transaction_type),
+        "eval": gate.standing(proposal.agent_version, proposal.transaction_type),
         "nearest": nearest(proposal, assessment) if assessment is not None else None,
         "readings": (readings := _readings(revisions, assessment)),
         "readings_matter": any(

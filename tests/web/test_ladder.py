@@ -14,13 +14,14 @@ from console.evals.drift import OVERRIDES
 from console.evals.versions import Overridden, told_apart
 from console.models import Autonomy, Grant, Incident, State, Widening
 from tests.cast import People, Planner
-from tests.lifecycle.corridor import assessed, fresh, in_review, proposed, reschedule
+from tests.lifecycle.corridor import assessed, fresh, in_review, promise, proposed, reschedule
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
 
 SignIn = Callable[[User], Client]
 RESCHEDULE = "production_order_reschedule"
+PROMISE = "sales_order_promise"
 
 
 @pytest.fixture
@@ -137,3 +138,14 @@ def test_versions_are_told_apart_only_where_their_intervals_do_not_overlap(
     said = told_apart([Overridden(*one) for one in figures])
     assert len(said) == bool(told)
     assert all(one.startswith(told) for one in said)
+
+
+def test_the_last_eval_stands_beside_a_decision_and_on_the_ladder_with_n_interval_and_date(
+    people: People, planner: Planner, erp: SandboxProcess, signed_in: SignIn
+) -> None:
+    one = in_review(planner, promise(erp), PROMISE)
+    ana = signed_in(people.ana)
+    page = ana.get(f"/proposals/{one.ref}/").content.decode()
+    assert "has sat no eval run on this type" in page
+    Grant.objects.filter(version=planner.version, name=PROMISE).update(autonomy="shadow")
+    assert "This type has no gate yet" in ana.get("/agents/planner/").content.decode()
