@@ -148,9 +148,14 @@ def entries(want: Wanted) -> QuerySet[AuditEntry]:
     return found
 
 
-def page(want: Wanted, *, older: int = 0, newer: int = 0, size: int = PAGE) -> Page:
-    """One page: what comes after `older` going back in time, or before `newer`; the newest for neither."""
-    found = entries(want)
+def page(
+    want: Wanted, *, older: int = 0, newer: int = 0, size: int = PAGE, without: tuple[str, ...] = ()
+) -> Page:
+    """One page: what comes after `older` going back in time, or before `newer`; the newest for neither.
+
+    `without`: verbs that are left out.
+    """
+    found = entries(want).exclude(verb__in=without) if without else entries(want)
     if newer:
         rows = list(found.filter(pk__gt=newer).order_by("pk")[: size + 1])
         more = len(rows) > size
