@@ -20,7 +20,7 @@ END $$;
 CREATE TRIGGER console_seeded_stays BEFORE UPDATE ON console_proposal FOR EACH ROW
     WHEN (OLD.seeded IS DISTINCT FROM NEW.seeded) EXECUTE FUNCTION console_seeded_stays();
 
-CREATE FUNCTION console_no_attempt_of_seeded() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION console_attempt_never_of_seeded() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM console_proposal p WHERE p.id = NEW.proposal_id AND p.seeded) THEN
         RAISE EXCEPTION 'attempt refused: proposal % is a seeded test', NEW.proposal_id
@@ -28,13 +28,13 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER console_no_attempt_of_seeded BEFORE INSERT ON console_attempt
-    FOR EACH ROW EXECUTE FUNCTION console_no_attempt_of_seeded();
+CREATE TRIGGER console_attempt_never_of_seeded BEFORE INSERT ON console_attempt
+    FOR EACH ROW EXECUTE FUNCTION console_attempt_never_of_seeded();
 """
 
 UNGUARD = """
-DROP TRIGGER console_no_attempt_of_seeded ON console_attempt;
-DROP FUNCTION console_no_attempt_of_seeded();
+DROP TRIGGER console_attempt_never_of_seeded ON console_attempt;
+DROP FUNCTION console_attempt_never_of_seeded();
 DROP TRIGGER console_seeded_stays ON console_proposal;
 DROP FUNCTION console_seeded_stays();
 """
