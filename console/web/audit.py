@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -30,13 +31,11 @@ def page(request: HttpRequest) -> HttpResponse:
     """Entries, newest first, narrowed by the form."""
     status, fault, want = 200, None, audit_search.Wanted()
     try:
-        want = audit_search.wanted(request.GET.dict())
+        want = replace(audit_search.wanted(request.GET.dict()), hidden=_hidden(request))
     except Refused as refused:
         status, fault = 422, refused
     found = (
-        audit_search.page(
-            want, older=_id(request, "older"), newer=_id(request, "newer"), without=_hidden(request)
-        )
+        audit_search.page(want, older=_id(request, "older"), newer=_id(request, "newer"))
         if fault is None
         else None
     )
@@ -125,7 +124,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     form = request.GET.get("format", "")
     if form not in TYPES:
         raise Refused("choose csv or ndjson")
-    want = audit_search.wanted(request.GET.dict())
+    want = replace(audit_search.wanted(request.GET.dict()), hidden=_hidden(request))
     audit.record_alone(
         "audit.export",
         actor=actor(request),

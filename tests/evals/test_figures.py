@@ -48,7 +48,7 @@ def rejected(
         actor=named(people.ana),
         reason=reason,
         note="No.",
-        dwell_ms=dwell_ms,
+        look=review.Look(dwell_ms=dwell_ms),
     )
 
 
