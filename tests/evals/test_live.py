@@ -158,9 +158,9 @@ def test_two_people_raise_it_again_and_the_chart_begins_anew(
     planner: Planner, people: People, erp: SandboxProcess
 ) -> None:
     waiting = [in_review(planner, reschedule(erp, days=70 + number)) for number in range(2)]
-    for _ in range(5):
+    for _ in range(7):
         rejected(planner, people, erp)
-    watched(planner)
+    assert watched(planner).decided == 5, "it alarms at the fifth, and counts no further"
     found = grant_of(planner)
     asked = grants.set_autonomy(
         found.version,
