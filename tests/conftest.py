@@ -96,7 +96,7 @@ def _empty_the_tables(case: TransactionTestCase) -> None:
         cursor.execute(_EMPTY % {"tables": tables})
 
 
-TransactionTestCase._fixture_teardown = _empty_the_tables  # type: ignore[method-assign]
+TransactionTestCase._fixture_teardown = _empty_the_tables  # type: ignore[attr-defined]
 
 
 def test_database_environment() -> dict[str, str]:

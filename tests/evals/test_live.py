@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from console.access import person as named
 from console.audit import WORKER
@@ -14,6 +15,7 @@ from console.models import (
     AuditEntry,
     Autonomy,
     Decided,
+    Decision,
     Grant,
     Incident,
     OverrideChart,
@@ -152,6 +154,15 @@ def test_the_sweep_counts_what_no_bell_announced(
     assert live.watch_all(actor=WORKER) == 1
     assert grant_of(planner).autonomy == Autonomy.SHADOW
     assert live.watch_all(actor=WORKER) == 0
+
+
+def test_a_decision_that_was_committed_after_a_later_one_is_still_counted(
+    planner: Planner, people: People, erp: SandboxProcess
+) -> None:
+    rejected(planner, people, erp)
+    newest = Decision.objects.latest("id").pk
+    OverrideChart.objects.create(grant=grant_of(planner), since=timezone.now(), decision=newest + 3)
+    assert watched(planner).decided == 1
 
 
 def test_two_people_raise_it_again_and_the_chart_begins_anew(
