@@ -27,7 +27,8 @@ import datetime as dt
 import enum
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any, Protocol
@@ -568,6 +569,38 @@ class Seeker(Reader, Protocol):
         """What the system shows under our reference. It proves what is there, not who made it. Never writes."""
 
 
+HOLDOUT_PERCENT = 75
+"""The share of an eval suite's cases that nobody who builds an agent may know: a gate draws only from them."""
+
+
+def split_of(case: str) -> str:
+    """Public or hold-out ("public", "holdout"), by the case's id alone: harvesting again never moves a case."""
+    place = int(hashlib.sha256(case.encode()).hexdigest()[:8], 16) % 100
+    return "holdout" if place < HOLDOUT_PERCENT else "public"
+
+
+class Historian(Reader, Protocol):
+    """A reader of a system that keeps what its records were: it tells cases for evals from what people did."""
+
+    def harvest(
+        self,
+        type_: TransactionType,
+        *,
+        since: dt.datetime,
+        left_out: Counter[str],
+        fields: Collection[str] = (),
+        ours: Collection[str] = (),
+        prompted: bool = True,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Cases in the form of a suite's file, oldest first, each with everything that was readable then, of then.
+
+        `left_out` gets a count for every reason why something that people did is no case. `fields`: of the payload;
+        changes of others are left out; empty for all. `ours`: logins of service accounts, whose writes are no
+        people's. `prompted`: only where the list of exceptions showed trouble then. Unsupported for a type of which
+        the system keeps no history.
+        """
+
+
 class Sink(Protocol):
     """Where a listener puts what it hears. Every method returns at once and may be called from any thread."""
 
@@ -688,6 +721,8 @@ class Adapter:
     the type, and shown as what it is."""
     notifier: Callable[[Mapping[str, Any], Account], Notifier] | None = None
     seeks: frozenset[str] = frozenset()
+    harvests: frozenset[str] = frozenset()
+    """Types whose past its reader tells cases of (`Historian`)."""
 
     @property
     def by_hand(self) -> bool:

@@ -11,7 +11,8 @@ else is for a person.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +36,11 @@ from integrations.contract import (
     TransactionType,
     Unsupported,
 )
-from integrations.tryton import probing, productions, purchases, sales, steps
+from integrations.tryton import harvest, probing, productions, purchases, sales, steps
 from integrations.tryton.client import Client
 from integrations.tryton.provision import SCOPES
 from integrations.tryton.reads import TOOLS
-from integrations.tryton.values import SOURCE, now
+from integrations.tryton.values import SOURCE
 
 SETTLE = dt.timedelta(seconds=30)
 """Tryton shows a write at once; this covers one that was still at work when its answer was given up."""
@@ -101,7 +102,7 @@ class TrytonReader:
         """Answer a read tool."""
         if tool.name not in TOOLS:
             raise Unsupported(f"Tryton has no answer to {tool.name}.")
-        as_of = now()
+        as_of = self._client.now()
         return Reading(TOOLS[tool.name](self._client, arguments), as_of, SOURCE)
 
     def snapshot(self, type_: TransactionType, payload: Any) -> Snapshot:
@@ -111,6 +112,27 @@ class TrytonReader:
     def seek(self, sought: Sought) -> Trace:
         """The order that has our reference, whoever made it."""
         return self._under_reference(sought)
+
+    def harvest(
+        self,
+        type_: TransactionType,
+        *,
+        since: dt.datetime,
+        left_out: Counter[str],
+        fields: Collection[str] = (),
+        ours: Collection[str] = (),
+        prompted: bool = True,
+    ) -> Iterator[Mapping[str, Any]]:
+        """Cases from what people did, by Tryton's own history."""
+        return harvest.harvest(
+            self._client,
+            type_,
+            since=since,
+            left_out=left_out,
+            fields=fields,
+            ours=ours,
+            prompted=prompted,
+        )
 
     def _under_reference(self, sought: Sought, *, maker: int | None = None) -> Trace:
         carrying = _carrying(sought.type)
@@ -308,5 +330,6 @@ ADAPTER = Adapter(
     verified="Tryton 8.2",
     reader=TrytonReader,
     seeks=frozenset({"purchase_order_create"}),
+    harvests=harvest.TYPES,
     writer=TrytonWriter,
 )

@@ -181,6 +181,10 @@ class Client:
         )
         return rows
 
+    def now(self) -> dt.datetime:
+        """The moment that what is read is true of (aware, UTC)."""
+        return dt.datetime.now(dt.UTC)
+
     def version(self) -> str:
         """The server's series, such as "8.2"; needs no account."""
         body = json.dumps({"id": next(self._numbers), "method": "common.server.version", "params": []})

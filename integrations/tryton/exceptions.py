@@ -14,14 +14,14 @@ Blocked: an order with an exception of its shipments or invoices that a person h
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from integrations.tryton import purchases, sales
 from integrations.tryton.client import Client
 from integrations.tryton.stock import incoming, on_hand
-from integrations.tryton.values import exact, iso, now, quantity, state
+from integrations.tryton.values import exact, iso, quantity, state
 
 START_SOON = 5
 DUE_SOON = 14
@@ -31,12 +31,18 @@ _SEVERITIES = {"high": 0, "medium": 1, "low": 2}
 
 def order_status_exceptions(client: Client, arguments: Any) -> dict[str, Any]:
     """The exceptions asked for, worst first."""
-    today = now().date()
-    kinds = {"production": _productions, "purchase": _purchases, "sale": _sales}
-    wanted = [arguments.kind] if arguments.kind else list(kinds)
-    found = [one for kind in wanted for one in kinds[kind](client, today)]
-    if arguments.problem:
-        found = [one for one in found if one["problem"] == arguments.problem]
+    wanted = [arguments.kind] if arguments.kind else list(KINDS)
+    return listed((one for kind in wanted for one in troubles(client, kind)), arguments)
+
+
+def troubles(client: Client, kind: str) -> Iterator[dict[str, Any]]:
+    """Every exception of one kind of order, in no order."""
+    yield from KINDS[kind](client, client.now().date())
+
+
+def listed(found: Iterable[dict[str, Any]], arguments: Any) -> dict[str, Any]:
+    """The tool's answer, from the exceptions of the kinds asked for."""
+    found = [one for one in found if arguments.problem in {None, one["problem"]}]
     found.sort(
         key=lambda one: (_SEVERITIES[one["severity"]], -one["days_late"], one["due"] or "", one["label"])
     )
@@ -267,3 +273,10 @@ def _sales(client: Client, today: dt.date) -> Iterator[dict[str, Any]]:
             yield _one("sale", row, problem="unconfirmed", reason=reason, due=agreed, since=None, **words)
         if reason := _exception(row):
             yield _one("sale", row, problem="blocked", reason=reason, due=agreed, since=None, **words)
+
+
+KINDS: Mapping[str, Callable[[Client, dt.date], Iterator[dict[str, Any]]]] = {
+    "production": _productions,
+    "purchase": _purchases,
+    "sale": _sales,
+}

@@ -30,7 +30,6 @@ from integrations.tryton.values import (
     iso,
     key,
     money,
-    now,
     plain,
     quantity,
     stamps,
@@ -137,7 +136,7 @@ def materials(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def snapshot(client: Client, type_name: str, payload: Any) -> Snapshot:
     """The order, and what the rules of the two types need."""
-    as_of = now()
+    as_of = client.now()
     view = look(client, key(payload.order, "production order"))
     row = view.row
     waiting_for, needed_by = customer(client, row["product."]["id"])

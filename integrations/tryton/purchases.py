@@ -32,7 +32,7 @@ from typing import Any
 from integrations.contract import Record, Rejected, Snapshot, Step, TransactionType
 from integrations.tryton import steps
 from integrations.tryton.client import Client
-from integrations.tryton.values import SOURCE, exact, iso, key, money, now, plain, quantity, stamps, writers
+from integrations.tryton.values import SOURCE, exact, iso, key, money, plain, quantity, stamps, writers
 
 MODEL = "purchase.purchase"
 OPEN_STATES = ("draft", "quotation", "confirmed", "processing")
@@ -145,7 +145,7 @@ def record_created(view: steps.View, payload: Any, type_name: str) -> Record:
 def snapshot_create(client: Client, type_name: str, payload: Any) -> Snapshot:
     """The supplier, what it sells and what is on order there already."""
     del type_name
-    as_of = now()
+    as_of = client.now()
     number = _number(payload.supplier)
     parties = client.search_read(
         "party.party", [("id", "=", number)], ["name", "active", "_timestamp"], active_test=False
@@ -381,7 +381,7 @@ def record_line(view: steps.View, payload: Any, type_name: str) -> Record:
 
 def snapshot_line(client: Client, type_name: str, payload: Any) -> Snapshot:
     """The line, what it cost before, and whether the ERP lets this change be made."""
-    as_of = now()
+    as_of = client.now()
     view = look(client, key(payload.order, "purchase order"))
     line, row = line_of(view, payload), view.row
     currency = row["currency."]["code"]

@@ -10,7 +10,7 @@ from integrations.contract import Rejected
 from integrations.tryton import exceptions, productions, purchases, sales
 from integrations.tryton.client import Client
 from integrations.tryton.stock import on_hand, stores
-from integrations.tryton.values import exact, iso, key, money, now, quantity, state
+from integrations.tryton.values import exact, iso, key, money, quantity, state
 
 
 def production_order(client: Client, arguments: Any) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def stock_by_product(client: Client, arguments: Any) -> dict[str, Any]:
     if not found:
         raise Rejected(f"Tryton has no product {arguments.product or arguments.code!r}.")
     row = found[0]
-    unit, zones, today = row["default_uom."], stores(client), now().date()
+    unit, zones, today = row["default_uom."], stores(client), client.now().date()
 
     def counted(field: str = "quantity", **context: Any) -> Decimal:
         rows = client.search_read("product.product", [("id", "=", row["id"])], [field], **context)

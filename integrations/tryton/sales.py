@@ -21,7 +21,7 @@ from integrations.contract import Record, Rejected, Snapshot, Step, TransactionT
 from integrations.tryton import steps
 from integrations.tryton.client import Client
 from integrations.tryton.stock import incoming, on_hand
-from integrations.tryton.values import SOURCE, iso, key, money, now, stamps, writers
+from integrations.tryton.values import SOURCE, iso, key, money, stamps, writers
 
 MODEL = "sale.sale"
 SHIPMENT = "stock.shipment.out"
@@ -112,7 +112,7 @@ def record(view: steps.View, payload: Any, type_name: str) -> Record:
 
 def snapshot(client: Client, type_name: str, payload: Any) -> Snapshot:
     """The order, when everything can be there, and whether the ERP lets the date be moved."""
-    as_of = now()
+    as_of = client.now()
     view = look(client, key(payload.order, "sales order"))
     row = view.row
     context: dict[str, Any] = {
@@ -157,7 +157,7 @@ def ready(client: Client, row: Mapping[str, Any]) -> dt.date | None:
     if not products:
         return None
     stock = on_hand(client, sorted(products))
-    last = now().date()
+    last = client.now().date()
     for product, wanted in products.items():
         short = wanted - stock[product]["quantity"] if product in stock else wanted
         for day, many in incoming(client, product):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from integrations.tryton.client import Client
-from integrations.tryton.values import now
 
 
 def stores(client: Client) -> list[int]:
@@ -25,7 +24,7 @@ def on_hand(client: Client, products: Sequence[int]) -> dict[int, dict[str, Any]
         [("id", "in", list(products))],
         ["quantity", "rec_name", "code", "default_uom.name", "default_uom.digits"],
         locations=stores(client),
-        stock_date_end=now().date(),
+        stock_date_end=client.now().date(),
         stock_assign=True,
         with_childs=True,
     )
@@ -45,7 +44,7 @@ def incoming(client: Client, product: int) -> list[tuple[dt.date, float]]:
         ["planned_date", "internal_quantity"],
         order=[("planned_date", "ASC"), ("id", "ASC")],
     )
-    today = now().date()
+    today = client.now().date()
     # What should have come and has not comes today at the earliest.
     return [
         (max(row["planned_date"], today), row["internal_quantity"]) for row in rows if row["planned_date"]

@@ -17,11 +17,6 @@ STATES = {"request": "requested", "waiting": "released", "assigned": "reserved",
 CENT = Decimal("0.01")
 
 
-def now() -> dt.datetime:
-    """When a reading was taken."""
-    return dt.datetime.now(dt.UTC)
-
-
 def plain(number: Decimal) -> str:
     """A decimal in text, without exponent and trailing zeros."""
     text = format(number, "f")

@@ -342,6 +342,8 @@ class Demo:
             self.runtime["CONNECTIONS"] = known | self.runtime["CONNECTIONS"]
             self._connect_erp()
         gave_up = self.erp is not None and self.erp.finished
+        if self.erp_is_connected and progress.get("ready"):
+            self._start_evals()
         self.erp_is_over = gave_up or (self.erp_is_connected and bool(progress.get("ready")))
         if gave_up:
             self.say(f"the demo goes on without the ERP; see {VAR / 'log' / 'erp.log'}")
@@ -366,6 +368,12 @@ class Demo:
         command = [sys.executable, str(ROOT / "manage.py"), "demo_agent"]
         command += ["--key-file", str(VAR / "demo-agent.key")]
         self.supervisor.run("agent", command, env, essential=False)
+
+    def _start_evals(self) -> None:
+        """Beside everything else, once: what the agent would have been worth last quarter."""
+        env = {**self.env, "DATABASE_OWNER_URL": ""}
+        command = [sys.executable, str(ROOT / "manage.py"), "demo_evals"]
+        self.supervisor.run("evals", command, env, restart=False, essential=False, aloud=True)
 
     def _write_runtime(self) -> None:
         _write_private(RUNTIME_FILE, json.dumps(self.runtime, indent=1))

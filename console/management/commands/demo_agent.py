@@ -3,6 +3,9 @@
 It reads which orders are in trouble, looks closer, and proposes one repair for each, in plain rules instead of a
 model. It proposes once per order and trouble, and orders a material once for all that lack it: its
 Idempotency-Key is made of what it is about.
+
+`--sit SUITE` lets the same rules sit an eval run: only the key is another one, and the day is the case's. `--hasty`
+is a worse version of it, which promises five days whatever a supplier needs; it is there to be told apart.
 """
 
 import argparse
@@ -21,6 +24,8 @@ from django.core.management.base import BaseCommand, CommandError
 ROUND_SECONDS = 60
 AT_ONCE = 12
 """How many proposals it makes in one round: a queue that a person can read."""
+HASTE = 5
+"""Days that a supplier takes who says nothing of it."""
 
 
 class Command(BaseCommand):
@@ -36,8 +41,21 @@ class Command(BaseCommand):
         )
         parser.add_argument("--key-file", default="var/demo-agent.key", help="file with the agent's key")
         parser.add_argument("--once", action="store_true", help="one round, then end")
+        parser.add_argument("--sit", default="", help="sit an eval run over this suite, then end")
+        parser.add_argument("--practice", action="store_true", help="sit the public cases: opens no gate")
+        parser.add_argument("--hasty", action="store_true", help="be a worse version: ignore lead times")
 
-    def handle(self, *_: Any, url: str, key_file: str, once: bool, **__: Any) -> None:
+    def handle(
+        self,
+        *_: Any,
+        url: str,
+        key_file: str,
+        once: bool,
+        sit: str,
+        practice: bool,
+        hasty: bool,
+        **__: Any,
+    ) -> None:
         """Run until ended."""
         if not url:
             raise CommandError("Say where the console is: --url http://127.0.0.1:8000/")
@@ -45,9 +63,12 @@ class Command(BaseCommand):
         with httpx.Client(
             base_url=url.rstrip("/") + "/api/v1/", headers={"Authorization": f"Bearer {key}"}, timeout=60
         ) as http:
+            if sit:
+                self.stdout.write(_sit(http, sit, practice=practice, hasty=hasty))
+                return
             while True:
                 try:
-                    for line in _round(http):
+                    for line in _round(http, hasty=hasty):
                         self.stdout.write(line)
                         self.stdout.flush()
                 except httpx.HTTPError as error:
@@ -57,7 +78,58 @@ class Command(BaseCommand):
                 time.sleep(ROUND_SECONDS)
 
 
-def _round(http: httpx.Client) -> Iterator[str]:
+def _sit(http: httpx.Client, suite: str, *, practice: bool, hasty: bool) -> str:
+    """Sit a run from where it stands to its end; gives what came of it in one line."""
+    opened = _taken(_call(http, "POST", "runs", {"suite": suite, "practice": practice}))
+    url = f"runs/{opened['run']['ref']}"
+    key = {"Authorization": f"Bearer {opened['key']}"}
+    with httpx.Client(base_url=http.base_url, headers=key, timeout=60) as frozen:
+        for _ in range(opened["run"]["answered"], opened["run"]["sittings"]):
+            _answer(frozen, url, hasty=hasty)
+        run = _taken(_call(frozen, "POST", f"{url}/finish", {}))
+    found = run["result"]
+    ends = f"{float(found['low']):.0%} to {float(found['high']):.0%} with 95 % confidence"
+    said = "passed" if found["passed"] else "did not pass: " + "; ".join(found["reasons"])
+    return f"{run['ref']}: {found['right']} of {found['cases']} right ({ends}); {said}"
+
+
+def _answer(frozen: httpx.Client, url: str, *, hasty: bool) -> None:
+    """Answer the case whose turn it is, by the rules of every day."""
+    case = _taken(_call(frozen, "GET", f"{url}/case"))
+    began = case["reading"]
+    listed = began["value"].get("exceptions", []) if began else []
+    trouble = next((one for one in listed if one["label"] in case["words"]), None)
+    proposal = _repair(frozen, trouble, began, hasty=hasty) if trouble is not None else None
+    if proposal is None or proposal["transaction_type"] != case["about"]:
+        said = {"case": case["number"], "rationale": "By what was read it can stay as it is."}
+        _taken(_call(frozen, "POST", f"{url}/nothing", said))
+    else:
+        _taken(_call(frozen, "POST", "proposals", proposal, key=f"case-{case['number']}"))
+
+
+def _taken(answer: httpx.Response) -> dict[str, Any]:
+    """The answer's body. CommandError with the console's own words where it said no."""
+    body: dict[str, Any] = answer.json()
+    if answer.is_error:
+        raise CommandError(
+            f"The console says: {body.get('detail') or body.get('title') or answer.status_code}"
+        )
+    return body
+
+
+def _call(
+    http: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None, *, key: str = ""
+) -> httpx.Response:
+    """One call; told that it calls too often, it waits as long as it is told to."""
+    headers = {"Idempotency-Key": key} if key else {}
+    while True:
+        answer = http.request(method, path, json=body, headers=headers)
+        if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            return answer
+        time.sleep(float(answer.headers.get("Retry-After", "1")))
+
+
+def _round(http: httpx.Client, *, hasty: bool) -> Iterator[str]:
     found = _read(http, "order_status_exceptions", {"limit": 100})
     if found is None:
         yield "could not read which orders are in trouble; trying again later"
@@ -74,7 +146,7 @@ def _round(http: httpx.Client) -> Iterator[str]:
                 continue
             trouble = lacking.pop(material)  # noqa: PLW2901 one order for all that lack it
             about = f"material-{material}"
-        proposal = _repair(http, trouble, found["reading"])
+        proposal = _repair(http, trouble, found, hasty=hasty)
         if proposal is None:
             continue
         answer = _propose(http, proposal, about)
@@ -101,28 +173,34 @@ def _lacking(exceptions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _repair(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+def _repair(
+    http: httpx.Client, trouble: dict[str, Any], found: dict[str, Any], *, hasty: bool
+) -> dict[str, Any] | None:
+    """A proposal for one trouble, None when nothing should be done. `found` is the reading that told of it."""
+    reading, today = found["reading"], dt.datetime.fromisoformat(found["as_of"]).date()
     match trouble["kind"], trouble["problem"]:
         case "production", "late" if trouble["state"] in {"draft", "requested", "released"}:
-            return _move_production(http, trouble, reading)
+            return _move_production(http, trouble, reading, today)
         case "production", "late" if trouble["state"] == "started":
-            return _have_looked_at(http, trouble, reading)
+            return _have_looked_at(http, trouble, reading, today)
         case "production", "short_of_material":
-            return _order_material(http, trouble, reading)
+            return _order_material(http, trouble, reading, today)
         case "sale", "late":
-            return _promise(http, trouble, reading)
+            return _promise(http, trouble, reading, today)
         case "purchase", "late" | "unconfirmed":
-            return _later_delivery(http, trouble, reading)
+            return _later_delivery(http, trouble, reading, today, hasty=hasty)
     return None
 
 
-def _move_production(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+def _move_production(
+    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date
+) -> dict[str, Any] | None:
     order = _read(http, "production_order", {"order": trouble["key"]})
     if order is None or not order["value"]["planned_start"] or not order["value"]["planned_finish"]:
         return None
     value = order["value"]
     days = dt.date.fromisoformat(value["planned_finish"]) - dt.date.fromisoformat(value["planned_start"])
-    start = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=4))
+    start = _workday(today + dt.timedelta(days=4))
     finish = _workday(start + max(days, dt.timedelta(days=1)))
     return {
         "transaction_type": "production_order_reschedule",
@@ -137,13 +215,15 @@ def _move_production(http: httpx.Client, trouble: dict[str, Any], reading: str) 
     }
 
 
-def _have_looked_at(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+def _have_looked_at(
+    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date
+) -> dict[str, Any] | None:
     """What has begun cannot be moved any more; somebody has to go and look."""
     order = _read(http, "production_order", {"order": trouble["key"]})
     if order is None:
         return None
     name = str(trouble["label"])
-    due = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1))
+    due = _workday(today + dt.timedelta(days=1))
     return {
         "transaction_type": "floor_task",
         "payload": {
@@ -161,7 +241,9 @@ def _have_looked_at(http: httpx.Client, trouble: dict[str, Any], reading: str) -
     }
 
 
-def _order_material(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+def _order_material(
+    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date
+) -> dict[str, Any] | None:
     if not trouble["missing"]:
         return None
     lack = trouble["missing"][0]
@@ -179,7 +261,7 @@ def _order_material(http: httpx.Client, trouble: dict[str, Any], reading: str) -
     for floor in (sold["usual_quantity"], sold["minimum"]):
         if floor is not None:
             wanted = max(wanted, Decimal(floor["value"]))
-    arrival = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=(sold["lead_days"] or 14) + 1))
+    arrival = _workday(today + dt.timedelta(days=(sold["lead_days"] or 14) + 1))
     return {
         "transaction_type": "purchase_order_create",
         "payload": {
@@ -204,11 +286,13 @@ def _order_material(http: httpx.Client, trouble: dict[str, Any], reading: str) -
     }
 
 
-def _promise(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+def _promise(
+    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date
+) -> dict[str, Any] | None:
     order = _read(http, "sales_order", {"order": trouble["key"]})
     if order is None:
         return None
-    day = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=7))
+    day = _workday(today + dt.timedelta(days=7))
     return {
         "transaction_type": "sales_order_promise",
         "payload": {"order": trouble["key"], "promised_date": day.isoformat()},
@@ -217,22 +301,37 @@ def _promise(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[
     }
 
 
-def _later_delivery(http: httpx.Client, trouble: dict[str, Any], reading: str) -> dict[str, Any] | None:
+def _later_delivery(
+    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date, *, hasty: bool
+) -> dict[str, Any] | None:
     order = _read(http, "purchase_order", {"order": trouble["key"]})
-    if order is None or not order["value"]["lines"]:
+    if order is None:
         return None
-    line = order["value"]["lines"][0]
-    day = _workday(dt.datetime.now(dt.UTC).date() + dt.timedelta(days=5))
-    return {
-        "transaction_type": "purchase_order_line_change",
-        "payload": {"order": trouble["key"], "line": line["key"], "delivery_date": day.isoformat()},
-        "rationale": f"{trouble['reason']} The order should show a day that planning can rely on: {day}.",
-        "readings": [reading, order["reading"]],
-    }
+    readings = [reading, order["reading"]]
+    days: dict[str | None, int] = {}
+    if not hasty:
+        supplier = _read(http, "supplier", {"supplier": order["value"]["supplier"]})
+        if supplier is None:
+            return None
+        readings.append(supplier["reading"])
+        days = {one["product"]: one["lead_days"] or HASTE for one in supplier["value"]["products"]}
+    for line in order["value"]["lines"]:
+        takes = days.get(line["product"], HASTE)
+        day = _workday(today + dt.timedelta(days=takes))
+        if line["delivery_date"] is not None and dt.date.fromisoformat(line["delivery_date"]) >= day:
+            continue
+        return {
+            "transaction_type": "purchase_order_line_change",
+            "payload": {"order": trouble["key"], "line": line["key"], "delivery_date": day.isoformat()},
+            "rationale": f"{trouble['reason']} It takes {takes} days, so {day} is the first day that planning can "
+            "rely on.",
+            "readings": readings,
+        }
+    return None
 
 
 def _read(http: httpx.Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    answer = http.post(f"reads/{tool}", json={"arguments": arguments})
+    answer = _call(http, "POST", f"reads/{tool}", {"arguments": arguments})
     found: dict[str, Any] | None = answer.json() if answer.status_code == httpx.codes.OK else None
     return found
 
@@ -240,7 +339,7 @@ def _read(http: httpx.Client, tool: str, arguments: dict[str, Any]) -> dict[str,
 def _propose(http: httpx.Client, proposal: dict[str, Any], about: str) -> dict[str, Any] | None:
     today = dt.datetime.now(dt.UTC).date().isoformat()
     key = hashlib.sha256(f"{about} {today}".encode()).hexdigest()[:40]
-    answer = http.post("proposals", json=proposal, headers={"Idempotency-Key": key})
+    answer = _call(http, "POST", "proposals", proposal, key=key)
     if answer.status_code != httpx.codes.ACCEPTED or answer.headers.get("Idempotent-Replayed") == "true":
         return None
     made: dict[str, Any] = answer.json()

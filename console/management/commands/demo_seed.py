@@ -50,7 +50,7 @@ class Command(BaseCommand):
             raise CommandError("demo_seed makes people with known passwords; it runs in a demo only.")
         logins = _people()
         version = _agent(User.objects.get(username="oskar"))
-        _key(version)
+        keep_key(version, KEY)
         # Before the ERP answers there are none, and a mirror would switch off those of the last start.
         if specs():
             _grants(version)
@@ -101,17 +101,18 @@ def _agent(owner: User) -> AgentVersion:
     )
 
 
-def _key(version: AgentVersion) -> None:
-    if KEY.exists():
+def keep_key(version: AgentVersion, path: Path) -> None:
+    """See that a version's key is in a file, a new one if that one is no good any more."""
+    if path.exists():
         try:
-            keys.authenticate(KEY.read_text().strip())
+            keys.authenticate(path.read_text().strip())
         except Exception:  # noqa: BLE001 whatever is wrong with the old key, a new one is made
-            KEY.unlink()
+            path.unlink()
         else:
             return
     for old in AgentKey.objects.filter(version=version, revoked_at__isnull=True, expires_at__gt=Now()):
         keys.revoke(old, by=None, actor=OPERATOR)
-    _write_private(KEY, keys.issue(version, by=None, actor=OPERATOR, days=90).text)
+    _write_private(path, keys.issue(version, by=None, actor=OPERATOR, days=90).text)
 
 
 def _grants(version: AgentVersion) -> None:

@@ -109,12 +109,15 @@ class Supervisor:
         grace: float = 10.0,
         restart: bool = True,
         essential: bool = True,
+        aloud: bool = False,
     ) -> Child:
-        """Add a child by its command line; its output goes to its log, important lines to the person."""
-        launch = functools.partial(self._spawn, name, [str(word) for word in command], dict(env))
+        """Add a child by its command line; its output goes to its log, important lines (`aloud`: all) to the person."""
+        launch = functools.partial(self._spawn, name, [str(word) for word in command], dict(env), aloud=aloud)
         return self.add(Child(name, launch, grace=grace, restart=restart, essential=essential))
 
-    def _spawn(self, name: str, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, name: str, command: list[str], env: dict[str, str], *, aloud: bool
+    ) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             command,
             env=env,
@@ -124,17 +127,17 @@ class Supervisor:
             start_new_session=True,
             preexec_fn=functools.partial(die_with_parent, signal.SIGTERM),  # noqa: PLW1509
         )
-        threading.Thread(target=self._write_log, args=(name, process), daemon=True).start()
+        threading.Thread(target=self._write_log, args=(name, process, aloud), daemon=True).start()
         return process
 
-    def _write_log(self, name: str, process: subprocess.Popen[bytes]) -> None:
+    def _write_log(self, name: str, process: subprocess.Popen[bytes], aloud: bool) -> None:
         if process.stdout is None:
             return
         with process.stdout as lines, (self.logs / f"{name}.log").open("ab", buffering=0) as log:
             for line in lines:
                 log.write(line)
                 text = line.decode(errors="replace").rstrip()
-                if IMPORTANT.search(text):
+                if aloud or IMPORTANT.search(text):
                     self.say(f"{name}: {text[:300]}")
 
     def watch(self, every: Callable[[], None] | None = None) -> int:

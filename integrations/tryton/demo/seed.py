@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from integrations.tryton.demo import catalogue
+from integrations.tryton.demo import catalogue, past
 
 TERM = "30 days net, furniture"
 CORE_STEPS = 24
@@ -596,7 +596,7 @@ def main(arguments: list[str]) -> int:
     # People of the past clicked the ERP's warnings away.
     config.skip_warning = True
     plant = Plant(model=proteus.Model.get, wizard=proteus.Wizard, today=dt.date.today())  # noqa: DTZ011 the ERP's day
-    rest = REST_PRODUCTIONS + REST_PURCHASES + REST_SALES + REST_CHANGES
+    rest = REST_PRODUCTIONS + REST_PURCHASES + REST_SALES + REST_CHANGES + past.STEPS
     plant.total = CORE_STEPS + (0 if options.only_core else rest)
     if options.start == "core":
         company = set_up_company(plant, config)
@@ -617,6 +617,7 @@ def main(arguments: list[str]) -> int:
         more_purchases(plant, rnd)
         more_sales(plant, rnd)
         changes_of_mind(plant, rnd)
+        past.live(config, plant.today, lambda: plant.tell("The quarter before"))
         reached("rest")
     return 0
 

@@ -70,7 +70,7 @@ class Progress:
 
     phase: str = "Starting"
     done: int = 0
-    total: int = 111
+    total: int = 119
     core_ready: bool = False
     ready: bool = False
     url: str = ""

@@ -95,9 +95,15 @@ def production(
 
 
 def purchase(
-    tryton: TrytonServer, *, state: str = "draft", quantity: float = 40.0, price: str = "34.50"
+    tryton: TrytonServer,
+    *,
+    state: str = "draft",
+    quantity: float = 40.0,
+    price: str = "34.50",
+    due: int = 20,
+    lines: int = 1,
 ) -> tuple[int, int]:
-    """A purchase order of oak panels; gives the order and its line."""
+    """A purchase order of oak panels, wanted so many days ahead; gives the order and its first line."""
     admin = tryton.admin
     party = tryton.find("party.party", ("name", "=", "Skogen Timber"))["id"]
     filled = admin.call(
@@ -114,7 +120,7 @@ def purchase(
         "unit": unit,
         "unit_price": Decimal(price),
         "delivery_date_edit": True,
-        "delivery_date_store": working_day(20),
+        "delivery_date_store": working_day(due),
     }
     values = {
         "party": party,
@@ -122,7 +128,7 @@ def purchase(
         "invoice_method": "fulfillment",
         "invoice_address": filled["invoice_address"],
         "payment_term": filled.get("payment_term"),
-        "lines": [["create", [line]]],
+        "lines": [["create", [line] * lines]],
     }
     (number,) = admin.call("purchase.purchase", "create", [values], writes=True)
     if state in {"quotation", "processing"}:

@@ -1,0 +1,106 @@
+"""`manage.py demo_evals`: the demo agent, and a worse version of it, sit cases of the ERP's last quarter. Once.
+
+Cases are harvested from the ERP's own history, frozen as a suite, and sat over plain HTTP, as any agent would. What is
+there already is not done again. One line for each thing that happens.
+"""
+
+import argparse
+import datetime as dt
+import io
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from console.audit import OPERATOR
+from console.canonical import canonical
+from console.environment import VAR
+from console.errors import CountersignError
+from console.evals import suites
+from console.management.commands import demo_seed
+from console.models import Agent, AgentVersion, EvalRun, EvalSuite
+from console.reads import history
+from console.registry import agents
+from integrations.contract import AdapterError
+
+SUITE, TYPE, FIELDS = "purchase-dates", "purchase_order_line_change", ("delivery_date",)
+QUARTER = dt.timedelta(days=120)
+HASTY_KEY = VAR / "demo-hasty.key"
+
+
+class Command(BaseCommand):
+    """Harvest, freeze, sit, tell."""
+
+    help = "Let the demo agent and a worse version of it sit an eval run on the demo ERP's past."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--url", default=os.environ.get("COUNTERSIGN_URL", ""), help="the console's address"
+        )
+        parser.add_argument("--connection", default="tryton", help="whose past (default: %(default)s)")
+
+    def handle(self, *_: Any, url: str, connection: str, **__: Any) -> None:
+        """Do what is not done yet."""
+        if os.environ.get("COUNTERSIGN_MODE") not in {"demo", "test"}:
+            raise CommandError("demo_evals makes an agent that is bad on purpose; it runs in a demo only.")
+        try:
+            suite = suites.newest(SUITE) or self._harvested(connection)
+        except (CountersignError, AdapterError) as error:
+            raise CommandError(f"evals: {error.text}") from None
+        good = AgentVersion.objects.get(agent__slug="order-keeper", label="1.0")
+        self._sit(suite, good, demo_seed.KEY, url, hasty=False)
+        self._sit(suite, _hasty(), HASTY_KEY, url, hasty=True)
+
+    def _harvested(self, connection: str) -> EvalSuite:
+        self._say("reading what buyers did last quarter out of the ERP's history")
+        left_out: Counter[str] = Counter()
+        since = dt.datetime.now(dt.UTC) - QUARTER
+        found = history.harvest(connection, TYPE, since=since, left_out=left_out, fields=FIELDS)
+        lines = [canonical(dict(case)).encode() for case in found]
+        source = f"the history of {connection} since {since.date()}"
+        suite = suites.import_cases(SUITE, lines, source=source, by=None, actor=OPERATOR).suite
+        self._say(
+            f"{len(lines)} cases frozen as {suite}; {left_out.total()} changes left out, each for a reason"
+        )
+        return suite
+
+    def _sit(self, suite: EvalSuite, version: AgentVersion, key: Path, url: str, *, hasty: bool) -> None:
+        if EvalRun.objects.filter(
+            version=version, suite=suite, practice=False, finished_at__isnull=False
+        ).exists():
+            return
+        said = io.StringIO()
+        call_command("demo_agent", sit=SUITE, key_file=str(key), url=url, hasty=hasty, stdout=said)
+        self._say(f"{version}: {said.getvalue().strip()}")
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(f"evals: {text}")
+        self.stdout.flush()
+
+
+def _hasty() -> AgentVersion:
+    """An agent of its own: what it spends of its attempts is not the good one's."""
+    agent = Agent.objects.filter(slug="hasty-keeper").first() or agents.register(
+        slug="hasty-keeper",
+        title="Hasty keeper",
+        purpose="Promises five days whatever a supplier needs. It is here to be told apart by its evals.",
+        owner=User.objects.get(username="oskar"),
+        by=None,
+        actor=OPERATOR,
+    )
+    version = AgentVersion.objects.filter(agent=agent, label="0.9").first() or agents.add_version(
+        agent,
+        label="0.9",
+        code="demo_agent --hasty",
+        model="rules, no model",
+        prompt="none",
+        by=None,
+        actor=OPERATOR,
+    )
+    demo_seed.keep_key(version, HASTY_KEY)
+    return version

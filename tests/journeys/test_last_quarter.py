@@ -1,0 +1,71 @@
+"""Before it may write: the agent sits what people did last quarter, as the ERP's own history has it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.models import EvalCase, EvalRun, GateDecision, Proposal, RunReading
+from tests import cast
+from tests.journeys.scene import Scene
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True, databases=["default", "owner"]),
+    pytest.mark.xdist_group("tryton"),
+]
+
+LINE = "purchase_order_line_change"
+
+
+def test_the_same_agent_passes_on_harvested_cases_and_a_worse_version_does_not(
+    plant_on_tryton: Scene, tmp_path: Path
+) -> None:
+    house, planner = plant_on_tryton.house, plant_on_tryton.planner
+    file, since = tmp_path / "dates.jsonl", dt.datetime.now(dt.UTC).date() - dt.timedelta(days=40)
+    said = house.manage(
+        *("harvest", "tryton", "--type", LINE, "--fields", "delivery_date"),
+        *("--since", since.isoformat(), "--to", str(file)),
+    )
+    assert "left out: several lines of the order were changed in the same moment" in said
+    _check([json.loads(line) for line in file.read_text().splitlines()])
+    assert "dates 1: " in house.manage("evals", "import", "dates", str(file))
+    assert EvalCase.objects.filter(split="holdout", confidence="acted").count() >= 20
+    # Fewer cases than a plant would ask for, so that the test is short.
+    house.manage("evals", "gate", LINE, "--bar", "0.8")
+
+    def sits(key: str, *options: str) -> str:
+        path = tmp_path / "agent.key"
+        path.write_text(key)
+        return house.manage(
+            *("demo_agent", "--url", house.url, "--key-file", str(path), "--sit", "dates"), *options
+        )
+
+    good = sits(planner.key)
+    assert "passed" in good
+    worse = cast.version(planner.agent, "0.9-hasty")
+    assert "did not pass" in sits(cast.key(worse), "--hasty")
+    decisions = GateDecision.objects.order_by("id")
+    assert [one.opened for one in decisions] == [True, False]
+    assert decisions[0].right == decisions[0].cases == EvalRun.objects.get(version=planner.version).cases
+    assert decisions[1].critical > 0
+    # Everything that it asked for had been frozen, and nothing of it became a proposal.
+    assert not RunReading.objects.filter(frozen=None).exists()
+    assert not Proposal.objects.exists()
+    run = EvalRun.objects.get(version=planner.version).ref
+    assert "comes out the same" in house.manage("evals", "rescore", run)
+
+
+def _check(cases: list[dict[str, Any]]) -> None:
+    """Cases of both splits, of doing and of letting be; and where one line could be meant, no answer in them."""
+    assert {case["split"] for case in cases} == {"public", "holdout"}
+    assert {case["acceptable"][0] is None for case in cases} == {True, False}
+    for case in cases:
+        (order,) = [one["answer"] for one in case["readings"] if one["tool"] == "purchase_order"]
+        wanted = [one["delivery_date"] for one in case["acceptable"] if one is not None]
+        if len(order["lines"]) == 1:
+            assert all(day not in json.dumps(case["readings"]) for day in wanted), case["id"]
