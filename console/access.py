@@ -135,8 +135,8 @@ def tasks_of(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Proposal]:
 
 
 def own(version: AgentVersion) -> QuerySet[Proposal]:
-    """The proposals an agent may see: those of any version of the same agent."""
-    return Proposal.objects.filter(agent_version__agent=version.agent_id).select_related(
+    """The proposals an agent may see: those of any version of the same agent, and no test made in its name."""
+    return Proposal.objects.filter(agent_version__agent=version.agent_id, seeded=False).select_related(
         "agent_version__agent", "connection__system"
     )
 

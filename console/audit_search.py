@@ -10,7 +10,7 @@ import csv
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
@@ -49,6 +49,8 @@ class Wanted:
     chain: str = ""
     since: dt.date | None = None
     until: dt.date | None = None
+    hidden: tuple[str, ...] = field(default=(), compare=False)
+    """Verbs that this reader is not shown."""
 
     def __bool__(self) -> bool:
         """Whether it narrows at all."""
@@ -56,7 +58,7 @@ class Wanted:
 
     def said(self) -> dict[str, str]:
         """What narrows, as text, for links and for the record."""
-        return {name: str(value) for name, value in vars(self).items() if value}
+        return {name: str(value) for name, value in vars(self).items() if value and name != "hidden"}
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ def families() -> dict[str, list[tuple[str, Verb]]]:
 def entries(want: Wanted) -> QuerySet[AuditEntry]:
     """The entries that fit, in no order."""
     found = AuditEntry.objects.select_related("proposal")
+    if want.hidden:
+        found = found.exclude(verb__in=want.hidden)
     if want.text:
         found = found.annotate(vector=SearchVector("words", config="simple")).filter(
             vector=SearchQuery(want.text, config="simple", search_type="websearch")

@@ -20,11 +20,14 @@ def after_commit(task: str, *args: int | str) -> None:
     transaction.on_commit(lambda: ring(task, *args))
 
 
-def ring(task: str, *args: int | str | bool) -> bool:
-    """Send a task by name. False when the broker does not take it: the sweep will ring again."""
+def ring(task: str, *args: int | str | bool, after: float = 0) -> bool:
+    """Send a task by name, to be done `after` so many seconds.
+
+    False when the broker does not take it: the sweep will ring again.
+    """
     reach("S1")
     try:
-        current_app.send_task(task, args=list(args), ignore_result=True)
+        current_app.send_task(task, args=list(args), ignore_result=True, countdown=after or None)
     except Exception as error:  # noqa: BLE001 whatever the broker raises, the work is safe in the database
         log.warning("bell %s not rung (%s); the sweep will ring again", task, type(error).__name__)
         return False

@@ -156,7 +156,7 @@ class _Figures(Collector):
             state: (number, age)
             for state, number, age in _rows(
                 "SELECT state, count(*), extract(epoch FROM now() - min(state_since))::float8"
-                " FROM console_proposal WHERE state = ANY(%s) GROUP BY state",
+                " FROM console_proposal WHERE state = ANY(%s) AND NOT seeded GROUP BY state",
                 [[state.value for state in LIVE]],
             )
         }

@@ -338,6 +338,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 3600},
     },
     "ping": {"task": "console.tasks.ping", "schedule": 60.0, "options": {"expires": 60}},
+    "seed": {"task": "console.tasks.seed", "schedule": 20.0, "options": {"expires": 20}},
     "reconcile": {"task": "console.tasks.reconcile", "schedule": 120.0, "options": {"expires": 120}},
 }
 

@@ -6,7 +6,7 @@ from celery import shared_task
 
 from console import audit_tree
 from console.audit import WORKER, Actor
-from console.evals import alarms, live, shadow
+from console.evals import alarms, attention, live, seeded, shadow
 from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import callback, probe, readback, task_check
@@ -90,6 +90,24 @@ def look_back(pk: int) -> None:
 def burn(newest_only: bool = True) -> None:  # noqa: FBT002 a task takes plain arguments
     """See whether errors or latency of a grant burn too fast: where something went wrong just now, or everywhere."""
     alarms.watch_all(actor=_worker("burn"), newest_only=newest_only)
+
+
+@shared_task(name="console.tasks.seed")
+def seed() -> None:
+    """Have a test of attention planted when it is time."""
+    seeded.round_(actor=_worker("seed"))
+
+
+@shared_task(name="console.tasks.plant_test")
+def plant_test() -> None:
+    """Plant one test of attention, if it is still time."""
+    seeded.plant()
+
+
+@shared_task(name="console.tasks.weigh_attention")
+def weigh_attention() -> None:
+    """Tighten what is asked of people when too many tests went unnoticed."""
+    attention.weigh(actor=_worker("weigh_attention"))
 
 
 @shared_task(name="console.tasks.sequence")

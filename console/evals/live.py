@@ -28,7 +28,7 @@ COUNT = """
 INSERT INTO console_decided (proposal_id, grant_id, overridden, at)
 SELECT p.id, p.grant_id, bool_or(d.answer IN ('reject', 'amend')), max(d.at)
 FROM console_decision d JOIN console_proposal p ON p.id = d.proposal_id
-WHERE p.grant_id = %(grant)s AND d.id > %(after)s AND p.state <> 'revealed'
+WHERE p.grant_id = %(grant)s AND d.id > %(after)s AND NOT p.seeded
     AND (d.answer IN ('reject', 'amend') OR d.answer = 'approve' AND p.state = ANY(%(agreed)s))
     AND NOT EXISTS (SELECT FROM console_decided c WHERE c.proposal_id = p.id)
 GROUP BY p.id ORDER BY max(d.id)
@@ -36,7 +36,7 @@ ON CONFLICT (proposal_id) DO NOTHING
 """
 DUE = """
 SELECT DISTINCT p.grant_id FROM console_decision d JOIN console_proposal p ON p.id = d.proposal_id
-WHERE d.id > (SELECT coalesce(max(id), 0) - %(overlap)s FROM console_decision) AND p.state <> 'revealed'
+WHERE d.id > (SELECT coalesce(max(id), 0) - %(overlap)s FROM console_decision) AND NOT p.seeded
     AND (d.answer IN ('reject', 'amend') OR d.answer = 'approve' AND p.state = ANY(%(agreed)s))
     AND NOT EXISTS (SELECT FROM console_decided c WHERE c.proposal_id = p.id)
 """

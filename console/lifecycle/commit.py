@@ -33,7 +33,7 @@ from console.audit import Actor
 from console.canonical import digest
 from console.catalogue import spec, transaction_types
 from console.checks.readings import readings_are_usable
-from console.errors import Conflict, Held
+from console.errors import Conflict, Denied, Held
 from console.failpoints import reach
 from console.lifecycle import by_hand, exhibits, limits, readback, review, seen
 from console.lifecycle.assess import Judged, hush, look
@@ -129,13 +129,15 @@ class LostFence(Exception):
     """Somebody else has taken over this proposal; this worker must not send another byte for it."""
 
 
-def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 one for every answer
+def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: C901, PLR0911 one for every answer
     """Send what was approved, once, and settle it as far as the system tells.
 
     Does nothing unless the proposal is approved and free. Never raises for what a system does: every answer has
-    a place in the table of moves.
+    a place in the table of moves. Denied for a seeded test, which the database would not let become approved either.
     """
     reach("S2")
+    if proposal.seeded:
+        raise Denied(f"{proposal.ref} is a seeded test and is never sent", code="seeded")
     if proposal.state != State.APPROVED:
         return proposal
     approved = review.current(proposal)
@@ -179,6 +181,8 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: PLR0911 on
 def send(attempt: Attempt, steps: tuple[Step, ...], stamps: Mapping[str, str], *, actor: Actor) -> Proposal:
     """Send the steps of an attempt that is written, store what was answered, and read back."""
     proposal = attempt.proposal
+    if proposal.seeded:
+        raise Denied(f"{proposal.ref} is a seeded test and is never sent", code="seeded")
     expect = dict(stamps)
     answer: Receipt | Accepted | None = None
     try:

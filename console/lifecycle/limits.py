@@ -15,6 +15,7 @@ from console.catalogue import transaction_type
 from console.checks import limits_in_force
 from console.models import Grant, Proposal
 from console.models.loading import Fetch
+from console.policy import attention
 from integrations.contract import TransactionType
 
 POLICY = "policy"
@@ -25,22 +26,26 @@ GROUND = Fetch(
     "version__agent",
     asks="jsonb_build_object('stopped', EXISTS (SELECT FROM console_killswitch WHERE lifted_at IS NULL), 'limits',"
     " (SELECT jsonb_agg(jsonb_build_array(owner, name, value::text)) FROM console_limitvalue"
-    " WHERE owner IN ('policy', t.name)))::text",
+    " WHERE owner IN ('policy', 'attention', t.name)))::text",
 )
 
 
 @dataclass(frozen=True)
 class InForce:
-    """All that judges one proposal, read at one moment: the limits of its type, of policy, and their label."""
+    """All that judges one proposal, read at one moment: the limits of its type, of policy, and their label.
+
+    `of_attention` is asked of the person who approves; it judges no proposal and is no part of the label.
+    """
 
     of_type: Mapping[str, Decimal]
     of_policy: Mapping[str, Decimal]
     version: str
+    of_attention: Mapping[str, Decimal]
 
 
 def in_force(type_: TransactionType) -> InForce:
     """What holds for a type now, by one statement."""
-    return _in_force(type_, _set(type_.name, POLICY))
+    return _in_force(type_, _set(type_.name, POLICY, attention.OWNER))
 
 
 def ground(proposal: Proposal) -> tuple[Grant | None, InForce]:
@@ -65,6 +70,11 @@ def of_policy() -> Mapping[str, Decimal]:
     return _of_policy(_set(POLICY))
 
 
+def of_attention() -> Mapping[str, Decimal]:
+    """Name to value, for what is asked of a person who approves."""
+    return attention.in_force(_set(attention.OWNER).get(attention.OWNER, {}))
+
+
 def policy_version(type_: TransactionType) -> str:
     """One label for the rules that judge a proposal of this type: another label voids an approval."""
     return in_force(type_).version
@@ -74,7 +84,8 @@ def _in_force(type_: TransactionType, found: Mapping[str, dict[str, Decimal]]) -
     rules = limits_in_force(type_, found.get(type_.name, {}))
     requirements = _of_policy(found)
     values = {name: format(value.normalize(), "f") for name, value in {**rules, **requirements}.items()}
-    return InForce(rules, requirements, f"{policy.VERSION}.{digest(values)[:12]}")
+    asked = attention.in_force(found.get(attention.OWNER, {}))
+    return InForce(rules, requirements, f"{policy.VERSION}.{digest(values)[:12]}", asked)
 
 
 def _of_policy(found: Mapping[str, Mapping[str, Decimal]]) -> dict[str, Decimal]:

@@ -24,6 +24,7 @@ COUNTS = """
 WITH standing AS (
     SELECT state, count(*) AS n FROM console_proposal
     WHERE agent_version_id = %(version)s AND transaction_type = %(type)s AND state <> ALL(%(not_counted)s)
+        AND NOT seeded
     GROUP BY state
 ), said AS (
     SELECT count(DISTINCT p.id) FILTER (WHERE d.answer = 'amend' AND p.state <> 'rejected') AS amended,
@@ -31,7 +32,7 @@ WITH standing AS (
            count(DISTINCT p.id) FILTER (WHERE p.state <> ALL(%(ended)s)) AS otherwise
     FROM console_decision d JOIN console_proposal p ON p.id = d.proposal_id
     WHERE d.answer IN ('amend', 'request_changes') AND p.agent_version_id = %(version)s
-        AND p.transaction_type = %(type)s AND p.state <> ALL(%(not_counted)s)
+        AND p.transaction_type = %(type)s AND p.state <> ALL(%(not_counted)s) AND NOT p.seeded
 )
 SELECT coalesce((SELECT jsonb_object_agg(state, n) FROM standing), '{}')::text, amended, sent_back, otherwise
 FROM said

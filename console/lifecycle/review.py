@@ -9,7 +9,9 @@ The file is long because the answers share their guards, and read best side by s
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -24,11 +26,11 @@ from console.checks.shape import validated
 from console.errors import Conflict, Denied, Missing, Refused
 from console.failpoints import reach
 from console.findings import Finding, Level, Verdict
-from console.lifecycle import limits
+from console.lifecycle import attention, limits
 from console.lifecycle.frozen import facts_from
 from console.lifecycle.states import locked, move, moved_on
 from console.lifecycle.submit import BELL, check_carried
-from console.models import Answer, Assessment, Claim, Proposal, Reason, Revision, State
+from console.models import Answer, Assessment, Claim, Proposal, Reason, Revision, SeededTest, State
 from console.models.loading import Fetch
 
 MEANINGS = {
@@ -47,9 +49,9 @@ ASSESSMENT = Fetch(Assessment, "revision")
 DECIDE = """
 WITH given AS (
     INSERT INTO console_decision (proposal_id, assessment_id, by_id, answer, digest, reason, note, name, role, meaning,
-        dwell_ms, at)
+        dwell_ms, unfolded, edits, caught, at)
     VALUES (%(proposal)s, %(assessment)s, %(by)s, %(answer)s, %(digest)s, %(reason)s, %(note)s, %(name)s, 'supervisor',
-        %(meaning)s, %(dwell)s, statement_timestamp())
+        %(meaning)s, %(dwell)s, %(unfolded)s::jsonb, %(edits)s::jsonb, %(caught)s, statement_timestamp())
     ON CONFLICT (assessment_id, by_id) DO NOTHING RETURNING id, by_id, name, answer
 ), answers AS (
     SELECT * FROM given UNION ALL
@@ -67,13 +69,37 @@ FROM console_decision d WHERE d.assessment_id = %s AND d.answer = %s ORDER BY d.
 """
 
 
+@dataclass(frozen=True)
+class Look:
+    """How somebody looked before they answered, by their browser's word: it is kept, and nothing rests on it.
+
+    `dwell_ms`: how long the page was open; `unfolded`: the folded parts they opened, by name. None: unknown.
+    """
+
+    dwell_ms: int | None = None
+    unfolded: tuple[str, ...] | None = None
+
+
+UNSEEN = Look()
+
+
 def approve(
-    proposal: Proposal, *, by: User, seen: str, actor: Actor, note: str = "", dwell_ms: int | None = None
+    proposal: Proposal,
+    *,
+    by: User,
+    seen: str,
+    actor: Actor,
+    note: str = "",
+    look: Look = UNSEEN,
+    typed: str = "",
 ) -> Proposal:
     """Countersign the assessment with digest `seen`.
 
     Becomes approved when every requirement is satisfied; until then it stays in review, with this agreement kept.
-    Raises Denied (may not decide), Conflict (moved on, not what was seen, already answered), Held (stopped).
+    A seeded test is revealed instead, here and in every answer below. `typed` is the value that the person typed
+    again, where `attention` asks for it.
+    Raises Denied (may not decide), Conflict (moved on, not what was seen, already answered), Held (stopped), Refused
+    (not looked at long enough, or another value typed).
     """
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
@@ -81,7 +107,10 @@ def approve(
         access.check_grant_holds(row, grant)
         changed = _rules_moved(row, assessment, now)
         if not changed:
-            given = _decide(row, assessment, by, Answer.APPROVE, note=note, dwell_ms=dwell_ms)
+            attention.check(row, assessment, by, now.of_attention, typed=typed)
+            if row.seeded:
+                return _reveal(row, assessment, by, Answer.APPROVE, actor=actor, note=note, look=look)
+            given = _decide(row, assessment, by, Answer.APPROVE, note=note, look=look)
             verdicts = standing(row, assessment, now, given)
             detail = {
                 "digest": assessment.digest,
@@ -123,13 +152,15 @@ def reject(
     actor: Actor,
     reason: str,
     note: str = "",
-    dwell_ms: int | None = None,
+    look: Look = UNSEEN,
 ) -> Proposal:
     """Say no, for good, with a reason code. Raises as `approve` does; Refused for an unknown reason."""
     code = _reason(reason)
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
-        _decide(row, assessment, by, Answer.REJECT, reason=code, note=note, dwell_ms=dwell_ms)
+        if row.seeded:
+            return _reveal(row, assessment, by, Answer.REJECT, actor=actor, reason=code, note=note, look=look)
+        _decide(row, assessment, by, Answer.REJECT, reason=code, note=note, look=look)
         dispatch.after_commit("console.tasks.watch", row.grant_id)
         return move(
             row,
@@ -156,7 +187,7 @@ def request_changes(
     actor: Actor,
     reason: str,
     note: str,
-    dwell_ms: int | None = None,
+    look: Look = UNSEEN,
 ) -> Proposal:
     """Send it back to the agent as the same case. The note says what would be right and must not be empty."""
     code = _reason(reason)
@@ -176,7 +207,11 @@ def request_changes(
         )
     with transaction.atomic():
         row, assessment = _for_decision(proposal, by, seen)
-        _decide(row, assessment, by, Answer.REQUEST_CHANGES, reason=code, note=note, dwell_ms=dwell_ms)
+        if row.seeded:
+            return _reveal(
+                row, assessment, by, Answer.REQUEST_CHANGES, actor=actor, reason=code, note=note, look=look
+            )
+        _decide(row, assessment, by, Answer.REQUEST_CHANGES, reason=code, note=note, look=look)
         return move(
             row,
             State.CHANGES_REQUESTED,
@@ -202,7 +237,7 @@ def amend(
     actor: Actor,
     payload: Mapping[str, Any],
     note: str = "",
-    dwell_ms: int | None = None,
+    look: Look = UNSEEN,
 ) -> Proposal:
     """Change allowed fields. Makes a new revision by this person, who can then not be its only approver.
 
@@ -223,10 +258,13 @@ def amend(
             raise Refused(
                 "nothing was changed; approve it as it is, or change a value", code="nothing_amended"
             )
-        if faults := _not_amendable(type_, old.model_dump(mode="json"), parsed.model_dump(mode="json")):
+        edits = _changed(old.model_dump(mode="json"), parsed.model_dump(mode="json"), "")
+        if faults := _not_amendable(type_, edits):
             raise Refused("these fields may not be amended", findings=faults, code="not_amendable")
         check_carried(type_, row.connection.name, parsed)
-        _decide(row, assessment, by, Answer.AMEND, note=note, dwell_ms=dwell_ms)
+        if row.seeded:
+            return _reveal(row, assessment, by, Answer.AMEND, actor=actor, note=note, look=look, edits=edits)
+        _decide(row, assessment, by, Answer.AMEND, note=note, look=look, edits=edits)
         dispatch.after_commit("console.tasks.watch", row.grant_id)
         revision = Revision.objects.create(
             proposal=row,
@@ -401,7 +439,9 @@ def _decide(
     *,
     reason: Reason | None = None,
     note: str = "",
-    dwell_ms: int | None = None,
+    look: Look = UNSEEN,
+    edits: Sequence[str] = (),
+    caught: bool | None = None,
 ) -> tuple[policy.Agreement, ...]:
     """Store the answer. Returns who agrees now; Conflict when this person answered before."""
     with connection.cursor() as cursor:
@@ -417,7 +457,10 @@ def _decide(
                 "note": note[:1000],
                 "name": by.get_full_name() or by.username,
                 "meaning": MEANINGS[answer],
-                "dwell": dwell_ms,
+                "dwell": look.dwell_ms,
+                "unfolded": json.dumps(look.unfolded) if look.unfolded is not None else None,
+                "edits": json.dumps(list(edits)),
+                "caught": caught,
             },
         )
         rows = cursor.fetchall()
@@ -429,6 +472,66 @@ def _decide(
         (person, name, shaped) for person, name, shaped, said, _ in rows if said == Answer.APPROVE.value
     ]
     return _agreements(proposal, agreed)
+
+
+def _reveal(
+    proposal: Proposal,
+    assessment: Assessment,
+    by: User,
+    answer: Answer,
+    *,
+    actor: Actor,
+    look: Look,
+    note: str,
+    reason: Reason | None = None,
+    edits: Sequence[str] = (),
+) -> Proposal:
+    """Store the answer to a seeded test and say at once that it was one. Whoever answers first is the one tested."""
+    test = SeededTest.objects.select_related("source", "asked_by").get(proposal=proposal)
+    touched = any(test.path == one or one.startswith(f"{test.path}.") for one in edits)
+    caught = answer in {Answer.REJECT, Answer.REQUEST_CHANGES} or (answer is Answer.AMEND and touched)
+    _decide(
+        proposal,
+        assessment,
+        by,
+        answer,
+        reason=reason,
+        note=note,
+        look=look,
+        edits=edits,
+        caught=caught,
+    )
+    dispatch.after_commit("console.tasks.weigh_attention")
+    return move(
+        proposal,
+        State.REVEALED,
+        actor=actor,
+        verb="proposal.reveal",
+        reason="A test of attention: noticed." if caught else "A test of attention: not noticed.",
+        detail={
+            "digest": assessment.digest,
+            "assessment": assessment.number,
+            "answer": answer.value,
+            "note": note,
+            "meaning": MEANINGS[answer],
+            "caught": caught,
+            **truth(test),
+        },
+        ring_at=None,
+    )
+
+
+def truth(test: SeededTest) -> dict[str, Any]:
+    """What an audit entry says of a seeded test once it is over: whose entries before were a disguise, and why."""
+    return {
+        "seeded": True,
+        "made_by": "the console, in the agent's name; the agent knows nothing of it",
+        "asked_by": test.asked_by.username if test.asked_by is not None else "",
+        "rule": test.rule,
+        "source": test.source.ref,
+        "path": test.path,
+        "told": test.told,
+    }
 
 
 def _reason(code: str) -> Reason:
@@ -450,7 +553,7 @@ def _reason(code: str) -> Reason:
         ) from None
 
 
-def _not_amendable(type_: Any, before: Any, after: Any) -> list[Finding]:
+def _not_amendable(type_: Any, edits: Sequence[str]) -> list[Finding]:
     allowed = {
         (field.payload_path if field.payload_path is not None else field.path).replace("[]", "")
         for field in type_.fields
@@ -464,7 +567,7 @@ def _not_amendable(type_: Any, before: Any, after: Any) -> list[Finding]:
             field=f"payload.{path}",
             hint="Request changes instead, or reject it.",
         )
-        for path in _changed(before, after, "")
+        for path in edits
         if not any(_covers(one, path) for one in allowed)
     ]
 

@@ -48,7 +48,8 @@ SELECT CASE WHEN pg_try_advisory_xact_lock(hashtextextended(%s, 0))
 ROOM = f"""
 SELECT EXISTS (SELECT FROM console_idempotencykey WHERE agent_id = %s AND key = %s), (SELECT count(*) FROM (
     SELECT FROM console_proposal p JOIN console_agentversion v ON v.id = p.agent_version_id
-    WHERE v.agent_id = %s AND p.state IN ({", ".join(f"'{state.value}'" for state in PENDING)}) LIMIT %s) waiting)
+    WHERE v.agent_id = %s AND NOT p.seeded AND p.state IN ({", ".join(f"'{state.value}'" for state in PENDING)})
+    LIMIT %s) waiting)
 """  # noqa: S608 our own words, written out so that the index over these states fits
 
 STORE = f"""
@@ -431,5 +432,5 @@ def _reversed(version: AgentVersion, ref: str | None) -> Proposal | None:
 
 
 def _check_own(proposal: Proposal, version: AgentVersion) -> None:
-    if proposal.agent_version.agent_id != version.agent_id:
+    if proposal.agent_version.agent_id != version.agent_id or proposal.seeded:
         raise Missing(f"there is no proposal {proposal.ref}")

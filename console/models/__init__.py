@@ -7,7 +7,7 @@ from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
 from console.models.callback import Callback, Heard, Hearing
 from console.models.confirmation import Confirmation, Done
 from console.models.control import Incident, KillSwitch, LimitValue, Notice, Scope, Widening
-from console.models.decision import Answer, Claim, Decision, Reason
+from console.models.decision import Answer, Claim, Decision, Reason, SeededTest
 from console.models.evaluation import (
     AcceptedCase,
     Confidence,
@@ -57,6 +57,7 @@ APPEND_ONLY = (
     "console_hearing",
     "console_exhibit",
     "console_certifiedscreen",
+    "console_seededtest",
     "console_baseline",
     "console_shadowlook",
     "console_evalsuite",
@@ -129,6 +130,7 @@ __all__ = [
     "RunReading",
     "Sample",
     "Scope",
+    "SeededTest",
     "ShadowLook",
     "Split",
     "State",

@@ -9,7 +9,7 @@ from console.models.agent import Grant
 from console.models.proposal import Proposal
 from console.models.system import Connection
 
-COUNTED = "p.state <> 'revealed'"
+COUNTED = "NOT p.seeded"
 """Which proposals `p` every live figure is about, in SQL: no seeded test."""
 
 

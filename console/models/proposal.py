@@ -51,6 +51,17 @@ PENDING = (State.RECEIVED, State.IN_REVIEW, State.CHANGES_REQUESTED)
 
 LIVE = tuple(state for state in State if state not in FINAL)
 
+SEEDED = (
+    State.RECEIVED,
+    State.IN_REVIEW,
+    State.REVEALED,
+    State.REFUSED,
+    State.EXPIRED,
+)
+"""The only states that a seeded test can have: the database refuses all others, and with them every attempt."""
+
+UNSEEDED = tuple(state for state in State if state != State.REVEALED)
+
 
 IN_REVIEW = models.Q(state="in_review")
 NO_VALUE = Decimal(10) ** 15
@@ -106,6 +117,8 @@ class Proposal(models.Model):
     ring_at = models.DateTimeField(null=True, blank=True)
     """When the sweep rings again; null when no worker has anything to do."""
     attempts_made = models.PositiveSmallIntegerField(default=0)
+    seeded = models.BooleanField(default=False, db_default=False)
+    """A test of attention, known to be wrong: see `SeededTest`. It is never approved, and counts in no figure."""
     reverses = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", db_index=False
     )
@@ -140,7 +153,14 @@ class Proposal(models.Model):
             ),
             models.Index(fields=["reverses"], name="reversals", condition=models.Q(reverses__isnull=False)),
         ]
-        constraints = [models.UniqueConstraint(fields=["ref"], name="proposal_ref_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["ref"], name="proposal_ref_once"),
+            models.CheckConstraint(
+                condition=models.Q(seeded=False, state__in=UNSEEDED)
+                | models.Q(seeded=True, state__in=SEEDED),
+                name="seeded_is_never_approved",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.ref

@@ -32,6 +32,14 @@ LIMITS = (
         most=Decimal(100_000_000),
     ),
     Limit(
+        "four_eyes",
+        "A second supervisor for everything",
+        Decimal(0),
+        "1 for yes, 0 for no",
+        wider="down",
+        most=Decimal(1),
+    ),
+    Limit(
         "approver_may_do",
         "The only person who approved a task may also do it and confirm it",
         Decimal(1),
@@ -81,7 +89,7 @@ def a_supervisor(case: Situation) -> Verdict:
 
 
 def a_second_supervisor(case: Situation) -> Verdict:
-    """Two different supervisors, where much money is at stake or it cannot be undone."""
+    """Two different supervisors, where much money is at stake, it cannot be undone, or everything takes two."""
     reasons = []
     limit, least = case.limits["second_person_from"], case.limits["second_person_irreversible_from"]
     value = case.facts.value
@@ -90,6 +98,8 @@ def a_second_supervisor(case: Situation) -> Verdict:
     small = value is not None and abs(Decimal(value.amount)) < least
     if case.facts.books and not case.facts.reversible and not small:
         reasons.append("it reaches the books and cannot be reversed")
+    if case.limits["four_eyes"]:
+        reasons.append("for now two people look at everything")
     if not reasons:
         return Verdict(
             "a_second_supervisor", Status.NOT_APPLICABLE, "One supervisor is enough for this value."

@@ -26,11 +26,11 @@ class InForce:
     value: Decimal
 
 
-def in_force(policy_limits: tuple[Limit, ...] = ()) -> list[InForce]:
-    """Every limit of every type, after those of policy, which the caller passes."""
+def in_force(**others: tuple[Limit, ...]) -> list[InForce]:
+    """Every limit of every type, after those of other owners, such as policy, which the caller passes by name."""
     values = {(one.owner, one.name): one.value for one in LimitValue.objects.all()}
     owners = [
-        ("policy", policy_limits),
+        *others.items(),
         *((name, type_.limits) for name, type_ in sorted(transaction_types().items())),
     ]
     return [

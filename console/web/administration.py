@@ -12,8 +12,11 @@ from django.shortcuts import redirect, render
 from console import access
 from console.access import Role
 from console.errors import Missing
+from console.evals import attention, seeded
+from console.lifecycle.limits import of_policy as policy_limits
 from console.models import AuditEntry, Incident, Widening
-from console.registry import incidents, people, widenings
+from console.policy import attention as asked
+from console.registry import incidents, limits, people, widenings
 from console.web.guards import actor, signed_in
 
 CLOSED = 20
@@ -46,8 +49,36 @@ def page(request: HttpRequest) -> HttpResponse:
             "all_roles": list(Role),
             "configures": bool(mine & access.CONFIGURES),
             "confirms": bool(mine & access.CONFIRMS),
+            **_attention(request),
         },
     )
+
+
+def ask_for_test(request: HttpRequest) -> HttpResponse:
+    """Put one test of attention into the queue now. It is not said which."""
+    seeded.ask(by=signed_in(request), actor=actor(request))
+    messages.success(request, "A test of attention is in the queue. It looks like any other proposal.")
+    return redirect("administration")
+
+
+def _attention(request: HttpRequest) -> dict[str, object]:
+    """How well people look, as far as this person may know: their own share is shown to nobody else."""
+    mine = access.roles(request.user)
+    own = attention.own(signed_in(request)) if mine & access.DECIDES else None
+    return {
+        "catch_rate": attention.site(),
+        "tests": attention.tests(),
+        "least_tests": attention.LEAST,
+        "target": attention.TARGET,
+        "bound": attention.BOUND,
+        "own_tests": own[0] if own is not None else None,
+        "own_rate": own[1] if own is not None else None,
+        "own_least": attention.OWN,
+        "flags": attention.flags() if mine & access.CONFIGURES else [],
+        "limits": [one for one in limits.in_force(attention=asked.LIMITS) if one.owner == asked.OWNER],
+        "four_eyes": bool(policy_limits()["four_eyes"]),
+        "may_ask_for_test": bool(mine & access.CONFIGURES and not mine & access.DECIDES),
+    }
 
 
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -30,7 +31,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Entries, newest first, narrowed by the form."""
     status, fault, want = 200, None, audit_search.Wanted()
     try:
-        want = audit_search.wanted(request.GET.dict())
+        want = replace(audit_search.wanted(request.GET.dict()), hidden=_hidden(request))
     except Refused as refused:
         status, fault = 422, refused
     found = (
@@ -55,7 +56,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 def entry(request: HttpRequest, pk: int) -> HttpResponse:
     """One entry: what it says, what proves it."""
-    one = _entry(pk)
+    one = _entry(request, pk)
     leaf = AuditLeaf.objects.filter(entry=one).first()
     sealed = (
         Checkpoint.objects.filter(size__gt=leaf.index).order_by("size").first() if leaf is not None else None
@@ -75,9 +76,10 @@ def entry(request: HttpRequest, pk: int) -> HttpResponse:
 
 def receipt(request: HttpRequest, pk: int) -> HttpResponse:
     """The receipt of one entry, to keep."""
-    del request
     return _file(
-        audit_tree.receipt(_entry(pk)), f"countersign-entry-{pk}.tlog-proof", "text/plain; charset=utf-8"
+        audit_tree.receipt(_entry(request, pk)),
+        f"countersign-entry-{pk}.tlog-proof",
+        "text/plain; charset=utf-8",
     )
 
 
@@ -122,7 +124,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     form = request.GET.get("format", "")
     if form not in TYPES:
         raise Refused("choose csv or ndjson")
-    want = audit_search.wanted(request.GET.dict())
+    want = replace(audit_search.wanted(request.GET.dict()), hidden=_hidden(request))
     audit.record_alone(
         "audit.export",
         actor=actor(request),
@@ -173,8 +175,15 @@ def _told(one: AuditEntry) -> AuditEntry:
     return one
 
 
-def _entry(pk: int) -> AuditEntry:
-    found = AuditEntry.objects.select_related("proposal").filter(pk=pk).first()
+def _hidden(request: HttpRequest) -> tuple[str, ...]:
+    """Verbs that this person is not shown: who decides would know that a test is on its way."""
+    return ("seeding.ask",) if access.roles(request.user) & access.DECIDES else ()
+
+
+def _entry(request: HttpRequest, pk: int) -> AuditEntry:
+    found = (
+        AuditEntry.objects.select_related("proposal").exclude(verb__in=_hidden(request)).filter(pk=pk).first()
+    )
     if found is None:
         raise Missing(f"there is no audit entry {pk}")
     return found

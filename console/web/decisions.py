@@ -6,6 +6,7 @@ shows the proposal as it is now, with who was first and what changed since.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ from console import access, diff
 from console.catalogue import transaction_types
 from console.errors import Conflict, Denied, Held, Refused
 from console.findings import Status
-from console.lifecycle import by_hand, review
+from console.lifecycle import attention, by_hand, limits, review
 from console.models import Answer, Assessment, Decision, Proposal, Reason, Revision, State
 from console.web import amending, context, queue, rendering, showing
 from console.web import proposal as proposals
@@ -31,6 +32,7 @@ from console.web.guards import actor, signed_in
 from integrations.contract import Finding, Level
 
 A_DAY_MS = 24 * 3600 * 1000
+PARTS, PARTS_LENGTH = 20, 2000
 TAKEN = {
     Answer.APPROVE: ("approved. It is being sent now.", messages.SUCCESS),
     Answer.REJECT: ("rejected. The agent has your reason.", messages.INFO),
@@ -42,7 +44,11 @@ TAKEN = {
 def approve(request: HttpRequest, ref: str) -> HttpResponse:
     """The last question before it is sent, and the answer to it."""
     return _decision(
-        request, ref, "approve", Answer.APPROVE, lambda found, told: review.approve(found, **told)
+        request,
+        ref,
+        "approve",
+        Answer.APPROVE,
+        lambda found, told: review.approve(found, typed=request.POST.get("again", "")[:100], **told),
     )
 
 
@@ -96,7 +102,7 @@ def _decision(
         "seen": request.POST.get("seen", ""),
         "actor": actor(request),
         "note": request.POST.get("note", "").strip()[:1000],
-        "dwell_ms": _dwell(request),
+        "look": review.Look(dwell_ms=_dwell(request), unfolded=_unfolded(request)),
     }
     try:
         done = verb(found, told)
@@ -104,6 +110,8 @@ def _decision(
         return _late(request, proposals.find(person, ref), late, answer)
     except Refused as refused:
         return _form(request, proposals.find(person, ref), which, refused)
+    if done.state == State.REVEALED:
+        return redirect("proposal", ref=done.ref)
     if answer is Answer.AMEND:
         text = "amended. It is being checked again; then it needs agreement."
         messages.success(request, f"{done.label or done.ref}: {text}")
@@ -173,6 +181,7 @@ def _form(request: HttpRequest, found: Proposal, which: str, refused: Refused | 
         "posted": request.POST,
         "refused": refused,
         "errors": _errors(refused),
+        "again": attention.asked(found, assessment, limits.of_attention()) if which == "approve" else None,
         "groups": amending.inputs(type_, found, assessment, request.POST, refused)
         if which == "amend" and type_
         else [],
@@ -203,9 +212,13 @@ def _late(
     fresh = proposals.find(person, found.ref)
     if answer is not None and isinstance(late, Conflict):
         given = Decision.objects.filter(proposal=fresh, by=person, digest=seen, answer=answer)
+        if given.exists() and fresh.state == State.REVEALED:
+            return redirect("proposal", ref=fresh.ref)
         if given.exists():
             return _onwards(request, fresh, "your answer was taken already.", messages.INFO)
     shown = proposals.shown_of(request, fresh)
+    if shown["assessment"] is not None:
+        proposals.record_view(request, fresh, shown["assessment"])
     shown["conflict"] = late
     shown["since"] = _since(fresh, seen, shown["assessment"])
     response = render(request, "proposal/page.html", shown, status=409)
@@ -267,6 +280,17 @@ def _dwell(request: HttpRequest) -> int | None:
     if opened.isdecimal():
         return min(max(int(time.time() * 1000) - int(opened), 0), A_DAY_MS)
     return None
+
+
+def _unfolded(request: HttpRequest) -> tuple[str, ...] | None:
+    """Which folded parts of the page the person opened, by the browser's word: JSON names, empty where unknown."""
+    try:
+        told = json.loads(request.POST.get("unfolded", "")[:PARTS_LENGTH])
+    except ValueError:
+        return None
+    if not isinstance(told, list):
+        return None
+    return tuple(dict.fromkeys(str(one)[:60] for one in told[:PARTS]))
 
 
 def _errors(refused: Refused | None) -> dict[str, list[Finding]]:

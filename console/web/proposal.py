@@ -26,7 +26,7 @@ from console import access, audit
 from console.audit import VERBS
 from console.catalogue import specs, transaction_types
 from console.errors import Missing
-from console.evals import gate
+from console.evals import gate, slips
 from console.evals.nearest import nearest
 from console.findings import Verdict
 from console.lifecycle import by_hand, record, review
@@ -43,6 +43,7 @@ from console.models import (
     ReadBack,
     Revision,
     Risk,
+    SeededTest,
     State,
 )
 from console.models.loading import Fetch
@@ -104,7 +105,7 @@ def page(request: HttpRequest, ref: str) -> HttpResponse:
     shown = shown_of(request, proposal)
     assessment: Assessment | None = shown["assessment"]
     if assessment is not None:
-        _record_view(request, proposal, assessment)
+        record_view(request, proposal, assessment)
     if shown["may_decide"]:
         held = review.claim(proposal, by=user)
         shown["looking"] = held.by if held is not None else None
@@ -203,6 +204,7 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "mine": mine,
         "may_decide": in_review and not may_not and mine is None,
         "may_settle": proposal.state == State.OUTCOME_UNKNOWN and not may_not,
+        "test": _test(proposal, decisions, user, seen),
         "amendable": bool(type_ and any(field.amendable for field in type_.fields)),
         "next_one": following,
         "sort": sort if sort in queue.SORTS else "",
@@ -256,6 +258,30 @@ def story(proposal: Proposal) -> list[Entry]:
             )
         )
     return found
+
+
+def _test(
+    proposal: Proposal, decisions: list[Decision], user: User, seen: showing.Sight | None
+) -> dict[str, Any] | None:
+    """What was wrong with a seeded test, where, and whether this person noticed; None before it is over."""
+    if proposal.state != State.REVEALED:
+        return None
+    found = SeededTest.objects.select_related("source").get(proposal=proposal)
+    answer = next(one for one in decisions if one.caught is not None)
+    labelled = found.label.casefold()
+    cells = (
+        [*seen.cells, *(cell for one in seen.lists for line in one.lines for cell in line.cells)]
+        if seen
+        else []
+    )
+    return {
+        "test": found,
+        "answer": answer,
+        "mine": answer.by_id == user.pk,
+        "anchor": next((cell.anchor for cell in cells if cell.label.casefold() == labelled), ""),
+        "right": slips.words(found.right),
+        "wrong": slips.words(found.wrong),
+    }
 
 
 def _assessments(proposal: Proposal) -> tuple[Assessment | None, Assessment | None]:
@@ -381,7 +407,7 @@ def _rationale(revisions: list[Revision]) -> list[dict[str, Any]]:
     return said
 
 
-def _record_view(request: HttpRequest, proposal: Proposal, assessment: Assessment) -> None:
+def record_view(request: HttpRequest, proposal: Proposal, assessment: Assessment) -> None:
     """One entry per person and assessment, also when two windows open at once."""
     if _viewed(request, proposal, assessment):
         return

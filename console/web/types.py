@@ -13,6 +13,7 @@ from console import access, policy
 from console.catalogue import read_tool, read_tools, specs, transaction_type, transaction_types
 from console.errors import Missing, Refused
 from console.models import Autonomy, Connection, Grant, Widening
+from console.policy import attention
 from console.registry import capabilities as registry
 from console.registry import limits
 from console.web.guards import actor, signed_in
@@ -95,6 +96,8 @@ def set_limit(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     declared = (
         policy.LIMITS
         if owner == POLICY
+        else attention.LIMITS
+        if owner == attention.OWNER
         else transaction_types()[owner].limits
         if owner in transaction_types()
         else ()
@@ -111,16 +114,20 @@ def set_limit(request: HttpRequest, owner: str, name: str) -> HttpResponse:
     )
     if isinstance(done, Widening):
         messages.info(request, f"Asked for: {done.text}. A second person has to confirm it.")
+    elif owner == attention.OWNER:
+        messages.success(request, f"{limit.label} is set.")
     else:
         messages.success(
             request, f"{limit.label} is set. What is approved and not yet sent is assessed again."
         )
+    if owner == attention.OWNER:
+        return redirect("administration")
     return redirect("types") if owner == POLICY else redirect("type", name=owner)
 
 
 def _limits(request: HttpRequest, owner: str) -> dict[str, object]:
     return {
-        "limits": [one for one in limits.in_force(policy.LIMITS) if one.owner == owner],
+        "limits": [one for one in limits.in_force(policy=policy.LIMITS) if one.owner == owner],
         "configures": bool(access.roles(request.user) & access.CONFIGURES),
     }
 

@@ -215,6 +215,13 @@ ROUTES: tuple[Route, ...] = (
         doing="decline a change",
     ),
     Route(
+        "administration/attention/test",
+        administration.ask_for_test,
+        "test-ask",
+        post=CONFIGURES,
+        doing="put a test of attention into the queue",
+    ),
+    Route(
         "administration/people/<int:pk>/roles",
         administration.set_roles,
         "roles-set",

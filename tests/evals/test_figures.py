@@ -48,7 +48,7 @@ def rejected(
         actor=named(people.ana),
         reason=reason,
         note="No.",
-        dwell_ms=dwell_ms,
+        look=review.Look(dwell_ms=dwell_ms),
     )
 
 
@@ -106,7 +106,9 @@ def _reveal(proposal: Proposal) -> None:
     """As the owner of the tables: the corridor's own way to a revealed test begins before its decision."""
     with connections["owner"].cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
-        cursor.execute("UPDATE console_proposal SET state = 'revealed' WHERE id = %s", [proposal.pk])
+        cursor.execute(
+            "UPDATE console_proposal SET state = 'revealed', seeded = true WHERE id = %s", [proposal.pk]
+        )
         cursor.execute("SET session_replication_role = origin")
     assert fresh(proposal).state == State.REVEALED
 
