@@ -98,6 +98,7 @@ VERBS: Mapping[str, Verb] = {
     "kill.throw": Verb("threw the kill switch: {subject}", "bad"),
     "kill.lift": Verb("lifted the kill switch: {subject}", "warn"),
     "incident.open": Verb("opened incident {subject}", "bad"),
+    "incident.take": Verb("took on incident {subject}"),
     "incident.lift": Verb("closed incident {subject}"),
     "suite.import": Verb("froze the cases of {subject}"),
     "gate.set": Verb("set the gate of {subject}: evidence given before counts no more", "warn"),

@@ -21,6 +21,7 @@ VAR = Path(os.environ.get("COUNTERSIGN_VAR") or ROOT / "var").absolute()
 RUNTIME_FILE = VAR / "runtime.json"
 LOCK_FILE = VAR / "demo.lock"
 
+LONGEST_NAME = 64
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -88,6 +89,23 @@ def number(name: str, default: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma separated list."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def names(name: str) -> list[str]:
+    """A comma separated list of names of secrets. What is no name is refused and not shown: it may be a secret."""
+    found = words(name)
+    for place, one in enumerate(found, 1):
+        if (
+            not one.isascii()
+            or not one.replace("_", "").isalnum()
+            or one[0].isdigit()
+            or len(one) > LONGEST_NAME
+        ):
+            raise ImproperlyConfigured(
+                f"{name} holds names of secrets; the {place}. is none. Put the address itself under a name of its "
+                "own, and that name here."
+            )
+    return found
 
 
 def mapping(name: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ AUDIT_SIGNING_KEY   signs the checkpoints of the audit log: 32 bytes in base64 (
 AUDIT_ORIGIN        the log's name in checkpoints and receipts, such as console.example.com/audit
 AUDIT_VERIFIER_KEYS public keys that signed earlier checkpoints (name+id+base64), comma separated
 GATES_REQUIRED      whether a version needs evidence from an eval run before it may write: yes in production, no else
+NOTICE_URLS         names of secrets, comma separated; each holds one address for notices of incidents (apprise)
+CONSOLE_URL         where people open this console, such as https://console.example.com, for links in notices
 METRICS_TOKEN       who sends it as a bearer token may read /metrics from elsewhere than this machine
 """
 
@@ -59,6 +61,13 @@ AUDIT_ORIGIN = environment.text("AUDIT_ORIGIN", "countersign")
 if not AUDIT_ORIGIN or set(AUDIT_ORIGIN) & set(" +\t\n"):
     raise ImproperlyConfigured(f"AUDIT_ORIGIN is {AUDIT_ORIGIN!r}; it is a name without spaces and '+'.")
 AUDIT_VERIFIER_KEYS = environment.words("AUDIT_VERIFIER_KEYS")
+
+# Notices of incidents. The addresses are secrets; these are their names.
+
+NOTICE_URLS = environment.names("NOTICE_URLS")
+CONSOLE_URL = environment.text("CONSOLE_URL")
+if CONSOLE_URL and not CONSOLE_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured("CONSOLE_URL is where people open this console: it begins with https://")
 
 # Databases
 
@@ -324,6 +333,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "celerybeat-schedule")
 # A bell that nobody heard in time is thrown away: the next one says the same.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "console.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "tell": {"task": "console.tasks.tell", "schedule": 15.0, "options": {"expires": 15}},
     "burn": {"task": "console.tasks.burn", "schedule": 5.0, "options": {"expires": 5}},
     "burn_all": {
         "task": "console.tasks.burn",
@@ -353,6 +363,9 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "asyncua": {"level": "CRITICAL"},
+        # It says whole addresses, which are secrets; `notices` says what went wrong in its own words.
+        "apprise": {"level": "CRITICAL", "propagate": False},
+        "urllib3": {"level": "ERROR"},
         # Two lines for every bell, of which PostgreSQL has the whole story.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from console import audit_tree
+from console import audit_tree, notices
 from console.audit import WORKER, Actor
 from console.evals import alarms, attention, live, seeded, shadow
 from console.failpoints import reach
@@ -108,6 +108,12 @@ def plant_test() -> None:
 def weigh_attention() -> None:
     """Tighten what is asked of people when too many tests went unnoticed."""
     attention.weigh(actor=_worker("weigh_attention"))
+
+
+@shared_task(name="console.tasks.tell")
+def tell() -> None:
+    """Tell people of incidents, where they want to be told."""
+    notices.tell_all()
 
 
 @shared_task(name="console.tasks.sequence")

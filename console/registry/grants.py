@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from console import access, audit, references
@@ -78,7 +79,9 @@ def freeze(grant: Grant, *, reason: str, by: User, actor: Actor) -> Grant:
 def demote(grant: Grant, *, reason: str, actor: Actor) -> Grant:
     """Back to shadow, at once: what is proposed is judged and recorded, nothing of it is committed any more."""
     with transaction.atomic():
-        lowered = Grant.objects.filter(pk=grant.pk, demoted_at__isnull=True).exclude(autonomy=Autonomy.OFF)
+        lowered = Grant.objects.filter(
+            Q(demoted_at__isnull=True) | ~Q(autonomy=Autonomy.SHADOW), pk=grant.pk
+        ).exclude(autonomy=Autonomy.OFF)
         why = {"demoted_at": Now(), "demoted_reason": reason[:300]}
         if lowered.update(autonomy=Autonomy.SHADOW, changed_at=Now(), **why):
             audit.record(

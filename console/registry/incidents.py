@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from console import access, audit
+from console import access, audit, dispatch
 from console.audit import Actor
-from console.errors import Refused
+from console.errors import Conflict, Refused
 from console.models import Connection, Grant, Incident, Proposal
 
 SHORTEST_NOTE = 10
+TELL = "console.tasks.tell"
+"""Rung for whoever tells people of it; see `console.notices`."""
 
 
 def open_incident(
@@ -59,6 +62,7 @@ def open_incident(
                     **(detail or {}),
                 },
             )
+            _ring()
     except IntegrityError:
         return Incident.objects.get(dedupe=dedupe[:150])
     return incident
@@ -78,5 +82,22 @@ def lift(incident: Incident, *, note: str, by: User, actor: Actor) -> Incident:
                 subject=incident.title,
                 detail={"note": note[:500]},
             )
+            _ring()
     incident.refresh_from_db()
     return incident
+
+
+def take(incident: Incident, *, by: User, actor: Actor) -> Incident:
+    """See to one: from here on this person owns it. Another may take it over. Conflict once it is closed."""
+    access.require(by, access.STOPS, "see to an incident")
+    with transaction.atomic():
+        if not Incident.objects.filter(pk=incident.pk, lifted_at__isnull=True).update(owner=by):
+            raise Conflict("this incident is closed", code="incident_closed")
+        audit.record("incident.take", actor=actor, chain=f"incident:{incident.pk}", subject=incident.title)
+    incident.refresh_from_db()
+    return incident
+
+
+def _ring() -> None:
+    if settings.NOTICE_URLS:
+        dispatch.after_commit(TELL)

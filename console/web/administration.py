@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
@@ -14,13 +12,12 @@ from console.access import Role
 from console.errors import Missing
 from console.evals import attention, seeded
 from console.lifecycle.limits import of_policy as policy_limits
-from console.models import AuditEntry, Incident, Widening
+from console.models import Incident, Widening
 from console.policy import attention as asked
-from console.registry import incidents, limits, people, widenings
+from console.registry import limits, people, widenings
 from console.web.guards import actor, signed_in
 
 CLOSED = 20
-MOST_WRITES = 200
 
 
 def page(request: HttpRequest) -> HttpResponse:
@@ -95,28 +92,6 @@ def decline(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("administration")
 
 
-def incident(request: HttpRequest, pk: int) -> HttpResponse:
-    """One incident with its timeline."""
-    found = _incident(pk)
-    entries = list(AuditEntry.objects.filter(chain=f"incident:{found.pk}").order_by("id"))
-    context = {
-        "incident": found,
-        "entries": [(one, json.loads(one.body)["detail"].get("note", "")) for one in entries],
-        "writes": found.orphan_writes.order_by("at", "id")[:MOST_WRITES],
-        "may_close": bool(access.roles(request.user) & access.STOPS),
-    }
-    return render(request, "administration/incident.html", context)
-
-
-def lift_incident(request: HttpRequest, pk: int) -> HttpResponse:
-    """Close it, with a note."""
-    incidents.lift(
-        _incident(pk), note=request.POST.get("note", ""), by=signed_in(request), actor=actor(request)
-    )
-    messages.success(request, "The incident is closed.")
-    return redirect("incident", pk=pk)
-
-
 def set_roles(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a person roles: fewer at once, more when a second person confirms."""
     one = User.objects.filter(pk=pk).first()
@@ -135,11 +110,4 @@ def _widening(pk: int) -> Widening:
     found = Widening.objects.select_related("asked_by").filter(pk=pk).first()
     if found is None:
         raise Missing("there is no such request")
-    return found
-
-
-def _incident(pk: int) -> Incident:
-    found = Incident.objects.select_related("connection", "proposal", "owner").filter(pk=pk).first()
-    if found is None:
-        raise Missing("there is no such incident")
     return found

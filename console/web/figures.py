@@ -166,7 +166,7 @@ def _alert(verdict: Verdict) -> dict[str, Any]:
 def _tone(found: Figures) -> Mapping[str, str]:
     """What a chip says of a grant at a glance."""
     grant = found.grant
-    if grant.demoted_at is not None:
+    if grant.demoted_at is not None and grant.autonomy == Autonomy.SHADOW:
         return {"tone": "bad", "text": "Demoted: back in shadow", "icon": "trending-down"}
     if grant.frozen_at is not None:
         return {"tone": "bad", "text": "Frozen", "icon": "snowflake"}
