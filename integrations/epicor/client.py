@@ -24,20 +24,20 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NoReturn
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from integrations.contract import (
     Account,
-    InDoubt,
     OutOfScope,
     Rejected,
     Stale,
     Unavailable,
     Unsupported,
 )
+from integrations.rest.host import Host, safe
 
 PAGE = 100
 """Rows asked for at a time. Unasked, Kinetic gives so many and says nothing of the rest."""
@@ -58,28 +58,18 @@ class Client:
     """
 
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
-        self.url = _safe(str(options["url"]))
+        self.url = safe(str(options["url"]))
         self.login = account.login
         self.companies: tuple[str, ...] = tuple(str(one) for one in options.get("companies", ()))
         self._account = account
-        patience = httpx.Timeout(float(options.get("timeout", 30)), connect=5)
-        trusted = httpx.create_ssl_context(trust_env=False)
-        self._reads = httpx.Client(timeout=patience, trust_env=False, verify=trusted)
-        # A kept connection that the server closes just then would leave a write in doubt for nothing.
-        self._writes = httpx.Client(
-            timeout=patience,
-            trust_env=False,
-            verify=trusted,
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        self._host = Host("Kinetic", options, at=self.url)
 
     def __repr__(self) -> str:
         return f"<Client {self.login} at {self.url}>"
 
     def close(self) -> None:
         """Let go of sockets. Safe to call twice."""
-        self._reads.close()
-        self._writes.close()
+        self._host.close()
 
     def company(self, key: str, what: str) -> tuple[str, str]:
         """Company and number of a key such as "EPIC06/123". Rejected when it is no such key or company."""
@@ -141,7 +131,7 @@ class Client:
             query["$filter"] = where
         page = self._call(company, entities, None, writes=False, query=query).get("value")
         if not isinstance(page, list):
-            self._unclear("a list has no rows", writes=False)
+            self._host.unclear("a list has no rows", writes=False)
         return page
 
     # Inside
@@ -159,20 +149,15 @@ class Client:
         content = json.dumps(arguments, default=_number).encode() if arguments is not None else None
         if content is not None:
             headers["Content-Type"] = "application/json"
-        client = self._writes if writes else self._reads
-        try:
-            answer = client.request(
-                "POST" if content is not None else "GET",
-                f"{self.url}/api/v2/odata/{quote(company, safe='')}/{path}",
-                params=query,
-                content=content,
-                headers=headers,
-                auth=login,
-            )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unavailable(f"Kinetic at {self.url} cannot be reached ({type(error).__name__}).") from None
-        except httpx.HTTPError as error:
-            self._unclear(f"the connection broke ({type(error).__name__})", writes=writes)
+        answer = self._host.send(
+            "POST" if content is not None else "GET",
+            f"{self.url}/api/v2/odata/{quote(company, safe='')}/{path}",
+            writes=writes,
+            params=query,
+            content=content,
+            headers=headers,
+            auth=login,
+        )
         return self._content(answer, writes=writes)
 
     def _credentials(self) -> tuple[tuple[str, str], dict[str, str]]:
@@ -188,11 +173,6 @@ class Client:
             ) from None
         return (self.login, password), {"x-api-key": key, "Accept": "application/json"}
 
-    def _unclear(self, words: str, *, writes: bool) -> NoReturn:
-        if writes:
-            raise InDoubt(f"Kinetic was asked to write and gave no clear answer: {words}.")
-        raise Unavailable(f"Kinetic gave no clear answer to a read: {words}.")
-
     def _content(self, answer: httpx.Response, *, writes: bool) -> dict[str, Any]:
         status = answer.status_code
         if status == httpx.codes.OK:
@@ -201,7 +181,7 @@ class Client:
             except ValueError:
                 found = None
             if not isinstance(found, dict):
-                self._unclear("the answer is no JSON object", writes=writes)
+                self._host.unclear("the answer is no JSON object", writes=writes)
             return found
         told = _told(answer)
         said = told.get("message") or f"HTTP {status}"
@@ -210,18 +190,10 @@ class Client:
         if status in {httpx.codes.GONE, httpx.codes.TOO_MANY_REQUESTS}:
             raise Unavailable(f"Kinetic did nothing and says to come again (HTTP {status}).", evidence=told)
         if not httpx.codes.is_client_error(status):
-            self._unclear(f"HTTP {status}", writes=writes)
+            self._host.unclear(f"HTTP {status}", writes=writes)
         if _STALE.search(f"{said} {told.get('type', '')}"):
             raise Stale(f"Kinetic says: {said}", evidence=told)
         raise Rejected(f"Kinetic says: {said}", evidence=told)
-
-
-def _safe(url: str) -> str:
-    """The address, if a secret may be sent there: by TLS, or to this machine. Unsupported otherwise."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise Unsupported(f"{parts.scheme}://{parts.hostname} is not https, so no secret is sent there.")
-    return url.rstrip("/")
 
 
 def _told(answer: httpx.Response) -> dict[str, Any]:

@@ -29,19 +29,19 @@ import re
 import time
 from collections.abc import Mapping
 from typing import Any, NoReturn
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from integrations.contract import (
     Account,
-    InDoubt,
     NeedsPerson,
     OutOfScope,
     Rejected,
     Unavailable,
     Unsupported,
 )
+from integrations.rest.host import Host, safe
 
 READS = frozenset(
     {
@@ -80,24 +80,14 @@ class Client:
         }
         self._tokens, self._gateway = str(options.get("tokens") or ""), str(options.get("gateway") or "")
         self._token: tuple[str, float] | None = None
-        patience = httpx.Timeout(float(options.get("timeout", 30)), connect=5)
-        trusted = httpx.create_ssl_context(trust_env=False)
-        self._reads = httpx.Client(timeout=patience, trust_env=False, verify=trusted)
-        # A kept connection that the server closes just then would leave a write in doubt for nothing.
-        self._writes = httpx.Client(
-            timeout=patience,
-            trust_env=False,
-            verify=trusted,
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        self._host = Host("M3", options)
 
     def __repr__(self) -> str:
         return f"<Client {self.login}>"
 
     def close(self) -> None:
         """Let go of sockets. Safe to call twice."""
-        self._reads.close()
-        self._writes.close()
+        self._host.close()
 
     def read(self, program: str, transaction: str, /, **fields: str) -> list[dict[str, str]]:
         """The records of a transaction that reads, without the blanks M3 pads with."""
@@ -127,7 +117,7 @@ class Client:
         self, program: str, transaction: str, fields: Mapping[str, str], *, writes: bool
     ) -> list[dict[str, str]]:
         credentials = self._credentials()
-        gateway = _safe(self._gateway or f"{credentials['iu'].rstrip('/')}/{quote(credentials['ti'])}")
+        gateway = safe(self._gateway or f"{credentials['iu'].rstrip('/')}/{quote(credentials['ti'])}")
         query = {
             **fields,
             **self._company,
@@ -138,8 +128,7 @@ class Client:
         }
         for last in (False, True):
             token = self._bearer(credentials, fresh=last)
-            answer = self._send(
-                self._writes if writes else self._reads,
+            answer = self._host.send(
                 "GET",
                 f"{gateway}/M3/m3api-rest/v2/execute/{program}/{transaction}",
                 params=query,
@@ -149,21 +138,6 @@ class Client:
             if answer.status_code != httpx.codes.UNAUTHORIZED:
                 return self._records(answer, transaction, writes=writes)
         raise OutOfScope(f"The ION API gateway does not accept the account {self.login!r}.")
-
-    def _send(
-        self, client: httpx.Client, method: str, url: str, *, writes: bool, **how: Any
-    ) -> httpx.Response:
-        try:
-            return client.request(method, url, **how)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unavailable(f"M3 cannot be reached ({type(error).__name__}).") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            self._unclear(f"the connection broke ({type(error).__name__})", writes=writes)
-
-    def _unclear(self, words: str, *, writes: bool) -> NoReturn:
-        if writes:
-            raise InDoubt(f"M3 was asked to write and gave no clear answer: {words}.")
-        raise Unavailable(f"M3 gave no clear answer to a read: {words}.")
 
     def _records(self, answer: httpx.Response, transaction: str, *, writes: bool) -> list[dict[str, str]]:
         status = answer.status_code
@@ -176,7 +150,7 @@ class Client:
                 f"The ION API gateway refused {transaction} (HTTP {status}).", evidence={"status": status}
             )
         if status != httpx.codes.OK:
-            self._unclear(f"HTTP {status}", writes=writes)
+            self._host.unclear(f"HTTP {status}", writes=writes)
         try:
             content = json.loads(answer.content)
             failed = int(content["nrOfFailedTransactions"])
@@ -184,11 +158,11 @@ class Client:
             result = results[0] if results else {}
             terminated = bool(content.get("wasTerminated"))
         except (ValueError, KeyError, TypeError, AttributeError):
-            self._unclear("the answer is not in M3's form", writes=writes)
+            self._host.unclear("the answer is not in M3's form", writes=writes)
         if failed or result.get("errorMessage"):
             _refuse(result)
         if terminated or len(results) != 1 or result.get("transaction") != transaction:
-            self._unclear("the answer does not say that the transaction was carried out", writes=writes)
+            self._host.unclear("the answer does not say that the transaction was carried out", writes=writes)
         return [
             {str(name): str(value).strip() for name, value in record.items()}
             for record in result.get("records") or ()
@@ -222,10 +196,9 @@ class Client:
                 "username": credentials["saak"],
                 "password": credentials.get("sask", ""),
             }
-        answer = self._send(
-            self._reads,
+        answer = self._host.send(
             "POST",
-            _safe(self._tokens or f"{credentials['pu'].rstrip('/')}/{credentials['ot'].lstrip('/')}"),
+            safe(self._tokens or f"{credentials['pu'].rstrip('/')}/{credentials['ot'].lstrip('/')}"),
             data=form,
             auth=(credentials["ci"], credentials["cs"]),
             writes=False,
@@ -239,16 +212,8 @@ class Client:
             lives = float(token.get("expires_in") or 0) - 60
             bearer = token["access_token"]
         except (ValueError, KeyError, TypeError, AttributeError):
-            self._unclear(f"HTTP {answer.status_code} at the token endpoint", writes=False)
+            self._host.unclear(f"HTTP {answer.status_code} at the token endpoint", writes=False)
         return str(bearer), time.monotonic() + lives
-
-
-def _safe(url: str) -> str:
-    """The address, if a secret may be sent there: by TLS, or to this machine. Unsupported otherwise."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise Unsupported(f"{parts.scheme}://{parts.hostname} is not https, so no secret is sent there.")
-    return url.rstrip("/")
 
 
 def _refuse(result: Mapping[str, Any]) -> NoReturn:

@@ -26,8 +26,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
 import jwt
@@ -39,13 +38,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from integrations.contract import (
     Account,
     AdapterError,
-    InDoubt,
     OutOfScope,
     Rejected,
     Stale,
     Unavailable,
-    Unsupported,
 )
+from integrations.rest.host import Host, safe
 
 TOKEN_PATH = "/services/rest/auth/oauth2/v1/token"  # noqa: S105 a path
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -76,30 +74,20 @@ class Client:
     """
 
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
-        self.url = _safe(str(options["url"]))
+        self.url = safe(str(options["url"]))
         self.login = account.login
-        self._token_url = _safe(str(options.get("token_url") or f"{self.url}{TOKEN_PATH}"))
+        self._token_url = safe(str(options.get("token_url") or f"{self.url}{TOKEN_PATH}"))
         self._account = account
         self._token: tuple[str, float] | None = None
         self._currencies: dict[str, str] = {}
-        patience = httpx.Timeout(float(options.get("timeout", 30)), connect=5)
-        trusted = httpx.create_ssl_context(trust_env=False)
-        self._reads = httpx.Client(timeout=patience, trust_env=False, verify=trusted)
-        # A kept connection that the server closes just then would leave a write in doubt for nothing.
-        self._writes = httpx.Client(
-            timeout=patience,
-            trust_env=False,
-            verify=trusted,
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
+        self._host = Host("NetSuite", options, at=self.url)
 
     def __repr__(self) -> str:
         return f"<Client {self.login} at {self.url}>"
 
     def close(self) -> None:
         """Let go of sockets. Safe to call twice."""
-        self._reads.close()
-        self._writes.close()
+        self._host.close()
 
     # Records
 
@@ -136,7 +124,7 @@ class Client:
         headers = {**_WRITE_HEADERS, "X-NetSuite-Idempotency-Key": idempotency}
         answer = self._call(method, f"record/v1/{kind}/{key}{query}", body=body, headers=headers, writes=True)
         if answer.status_code not in {httpx.codes.OK, httpx.codes.CREATED, httpx.codes.NO_CONTENT}:
-            self._unclear(f"HTTP {answer.status_code}", writes=True)
+            self._host.unclear(f"HTTP {answer.status_code}", writes=True)
 
     def create_nothing(self, kind: str) -> None:
         """Ask for an empty record, which a scope refuses and which no record's mandatory fields allow."""
@@ -162,7 +150,7 @@ class Client:
             page = self._json(answer)
             items = page.get("items")
             if not isinstance(items, list):
-                self._unclear("a query's answer has no rows", writes=False)
+                self._host.unclear("a query's answer has no rows", writes=False)
             yield items
             offset += len(items)
             if not page.get("hasMore"):
@@ -194,8 +182,7 @@ class Client:
         typed = {"Content-Type": "application/json"} if content is not None else {}
         for last in (False, True):
             token = self._bearer(fresh=last)
-            answer = self._send(
-                self._writes if writes else self._reads,
+            answer = self._host.send(
                 method,
                 f"{self.url}/services/rest/{path}",
                 content=content,
@@ -216,21 +203,6 @@ class Client:
             evidence=_told(answer),
         )
 
-    def _send(
-        self, client: httpx.Client, method: str, url: str, *, writes: bool, **how: Any
-    ) -> httpx.Response:
-        try:
-            return client.request(method, url, **how)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise Unavailable(f"NetSuite at {self.url} cannot be reached ({type(error).__name__}).") from None
-        except httpx.HTTPError as error:
-            self._unclear(f"the connection broke ({type(error).__name__})", writes=writes)
-
-    def _unclear(self, words: str, *, writes: bool) -> NoReturn:
-        if writes:
-            raise InDoubt(f"NetSuite was asked to write and gave no clear answer: {words}.")
-        raise Unavailable(f"NetSuite gave no clear answer to a read: {words}.")
-
     def _check(self, answer: httpx.Response, *, writes: bool) -> None:
         status = answer.status_code
         if httpx.codes.is_success(status):
@@ -243,7 +215,7 @@ class Client:
         if status == httpx.codes.FORBIDDEN:
             raise OutOfScope(f"NetSuite does not let {self.login} do this: {said}", evidence=told)
         if not httpx.codes.is_client_error(status):
-            self._unclear(f"HTTP {status}", writes=writes)
+            self._host.unclear(f"HTTP {status}", writes=writes)
         if "IDEMPOTENCY_ERROR" in codes:
             raise Repeated("NetSuite has had this request before.", evidence=told)
         if "RCRD_HAS_BEEN_CHANGED" in codes:
@@ -254,9 +226,9 @@ class Client:
         try:
             found = json.loads(answer.content, parse_float=Decimal)
         except ValueError:
-            self._unclear("the answer is not JSON", writes=False)
+            self._host.unclear("the answer is not JSON", writes=False)
         if not isinstance(found, dict):
-            self._unclear("the answer is no object", writes=False)
+            self._host.unclear("the answer is no object", writes=False)
         return found
 
     def _bearer(self, *, fresh: bool) -> str:
@@ -270,17 +242,17 @@ class Client:
             "client_assertion_type": ASSERTION,
             "client_assertion": self._assertion(),
         }
-        answer = self._send(self._reads, "POST", self._token_url, data=form, writes=False)
+        answer = self._host.send("POST", self._token_url, data=form, writes=False)
         if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.BAD_REQUEST, httpx.codes.FORBIDDEN}:
             raise OutOfScope(
                 f"NetSuite gives the account {self.login!r} no token: its client, its certificate or the "
                 "certificate's mapping is not accepted. A sandbox loses its mappings when it is refreshed."
             )
         if answer.status_code != httpx.codes.OK:
-            self._unclear(f"HTTP {answer.status_code} at the token endpoint", writes=False)
+            self._host.unclear(f"HTTP {answer.status_code} at the token endpoint", writes=False)
         token = self._json(answer)
         if not isinstance(token.get("access_token"), str):
-            self._unclear("the token endpoint gave no token", writes=False)
+            self._host.unclear("the token endpoint gave no token", writes=False)
         # NetSuite's own page shows the seconds in quotes. A minute less, so that none ends on its way.
         lives = float(str(token.get("expires_in") or 0)) - 60
         return token["access_token"], time.monotonic() + lives
@@ -308,14 +280,6 @@ class Client:
             "exp": moment + 300,
         }
         return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": certificate})
-
-
-def _safe(url: str) -> str:
-    """The address, if a secret may be sent there: by TLS, or to this machine. Unsupported otherwise."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise Unsupported(f"{parts.scheme}://{parts.hostname} is not https, so no secret is sent there.")
-    return url.rstrip("/")
 
 
 def _told(answer: httpx.Response) -> dict[str, Any]:
