@@ -154,7 +154,7 @@ def _facts(case: Case) -> Facts:
         reversible=True,
         reversible_until=start,
         floor=True,
-        counterparty=str(case.snapshot.context.get("customer") or ""),
+        counterparty=judge.customer(case),
         due=start,
     )
 
@@ -201,9 +201,7 @@ TYPE = TransactionType(
         Field("planned_finish", "Planned finish", Kind.DATE, payload_path=""),
     ),
     rules=(
-        judge.knows(state="the order's state", bom="the bill of materials"),
-        judge.system_allows,
-        judge.state_in("draft", "requested", "released"),
+        *judge.may_change("draft", "requested", "released", bom="the bill of materials"),
         _changes_something,
         _quantity_fits,
         _quantity_is_plausible,

@@ -98,16 +98,12 @@ def _material_is_there(case: Case) -> Iterator[Finding]:
         )
 
 
-def _value(case: Case) -> Iterator[Finding]:
-    yield from judge.notable_value(case, case.snapshot.context.get("value"))
-
-
 def _facts(case: Case) -> Facts:
     return Facts(
-        value=judge.as_money(case.snapshot.context.get("value")),
+        value=judge.worth(case),
         reversible=False,
         floor=True,
-        counterparty=str(case.snapshot.context.get("customer") or ""),
+        counterparty=judge.customer(case),
         due=judge.day(case.snapshot.record.fields.get("planned_start")),
     )
 
@@ -129,12 +125,10 @@ TYPE = TransactionType(
         Field("state", "State", Kind.CHOICE, payload_path="", critical=True),
     ),
     rules=(
-        judge.knows(state="the order's state", short="whether the material is there"),
-        judge.system_allows,
-        judge.state_in("draft", "requested"),
+        *judge.may_change("draft", "requested", short="whether the material is there"),
         _start_is_to_come,
         _material_is_there,
-        _value,
+        judge.worth_is_notable,
     ),
     limits=(
         Limit("usual_release_days", "Usual release", Decimal(14), "days ahead", most=Decimal(365)),

@@ -122,18 +122,14 @@ def _changes_something(case: Case) -> Iterator[Finding]:
         yield judge.no_change("planned_start", already=f"the order already runs from {new[0]} to {new[1]}")
 
 
-def _value(case: Case) -> Iterator[Finding]:
-    yield from judge.notable_value(case, case.snapshot.context.get("value"))
-
-
 def _facts(case: Case) -> Facts:
     old = judge.day(case.snapshot.record.fields.get("planned_start"))
     return Facts(
-        value=judge.as_money(case.snapshot.context.get("value")),
+        value=judge.worth(case),
         reversible=old is not None,
         reversible_until=case.payload.planned_start,
         floor=True,
-        counterparty=str(case.snapshot.context.get("customer") or ""),
+        counterparty=judge.customer(case),
         due=judge.earliest((old, case.payload.planned_start)),
     )
 
@@ -176,16 +172,14 @@ TYPE = TransactionType(
         Field("planned_finish", "Planned finish", Kind.DATE, amendable=True, critical=True),
     ),
     rules=(
-        judge.knows(state="the order's state", needed_by="when a customer needs the order"),
-        judge.system_allows,
-        judge.state_in("draft", "requested", "released"),
+        *judge.may_change("draft", "requested", "released", needed_by="when a customer needs the order"),
         _changes_something,
         _finish_not_before_start,
         _days_make_sense,
         _not_within_frozen_horizon,
         _keeps_enough_time,
         _in_time_for_customer,
-        _value,
+        judge.worth_is_notable,
     ),
     limits=(
         Limit(judge.FROZEN_DAYS, "Frozen horizon", Decimal(2), "days", wider="down", most=Decimal(365)),

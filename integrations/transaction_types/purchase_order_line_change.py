@@ -232,14 +232,12 @@ TYPE = TransactionType(
         Field("delivery_date", "Delivery date", Kind.DATE, amendable=True, critical=True),
     ),
     rules=(
-        judge.knows(
-            state="the order's state",
+        *judge.may_change(
+            *("draft", "quotation", "confirmed", "processing"),
             currency="the order's currency",
             last_price="the last price",
             received="how much has been received",
         ),
-        judge.system_allows,
-        judge.state_in("draft", "quotation", "confirmed", "processing"),
         _already_with_supplier,
         _changes_something,
         _quantity_fits,

@@ -146,9 +146,9 @@ TYPE = TransactionType(
         Field("promised_date", "Promised date", Kind.DATE, amendable=True, critical=True),
     ),
     rules=(
-        judge.knows(state="the order's state", ready_date="when everything is there"),
-        judge.system_allows,
-        judge.state_in("draft", "quotation", "confirmed", "processing"),
+        *judge.may_change(
+            "draft", "quotation", "confirmed", "processing", ready_date="when everything is there"
+        ),
         _changes_something,
         _date_makes_sense,
         _can_be_ready,

@@ -132,6 +132,29 @@ def state_in(*allowed: str) -> Rule:
     return state_allows_it
 
 
+def may_change(*states: str, **wanted: str) -> tuple[Rule, ...]:
+    """What comes first for an order that is changed: it is known, the system lets it be changed, its state does too.
+
+    `wanted`: what of the snapshot's context must be known besides the order's state, name to words.
+    """
+    return (knows(state="the order's state", **wanted), system_allows, state_in(*states))
+
+
+def worth(case: Case) -> Money | None:
+    """What the order is worth, as the system says (context `value`, optional)."""
+    return as_money(case.snapshot.context.get("value"))
+
+
+def worth_is_notable(case: Case) -> Iterator[Finding]:
+    """Say it when the order is worth much."""
+    yield from notable_value(case, worth(case))
+
+
+def customer(case: Case) -> str:
+    """For whom the order is made (context `customer`, optional)."""
+    return str(case.snapshot.context.get("customer") or "")
+
+
 def not_past(case: Case, field: str, when: dt.date | None) -> Iterator[Finding]:
     """A day to come must not be over."""
     if when is not None and when < case.today:
