@@ -26,6 +26,7 @@ from integrations.contract import (
     InDoubt,
     OutOfScope,
     Rejected,
+    Seen,
     Snapshot,
     Sought,
     Stale,
@@ -51,11 +52,18 @@ from tests.integrations.conformance import (
     named,
     prepare,
 )
-from tests.integrations.test_sandbox_conformance import missing, touch
+from tests.integrations.test_sandbox_conformance import missing, payload, touch
 from tests.lifecycle.corridor import promise, purchase, reschedule
 from tests.rigs.nodered import SEEN, NodeRed, whsec
+from tests.sandbox import SandboxProcess
 
 RESCHEDULE = "production_order_reschedule"
+
+
+def quantity(erp: SandboxProcess) -> dict[str, Any]:
+    """More of an order that is a draft still; its bill has a material that is counted in fractions."""
+    order = erp.find("production", state="draft")
+    return {"order": order["key"], "quantity": {"value": str(int(order["quantity"]) + 7), "unit": "Unit"}}
 
 
 class SeenByTheErp(MiddlewareWriter):
@@ -81,7 +89,13 @@ class SeenByTheErp(MiddlewareWriter):
 @pytest.fixture
 def subject(nodered: NodeRed) -> Iterator[Subject]:
     erp = SandboxReader(nodered.erp.options(), nodered.erp.account("reader"))
-    payloads = {RESCHEDULE: reschedule, "purchase_order_create": purchase, "sales_order_promise": promise}
+    payloads: Mapping[str, Callable[[SandboxProcess], Mapping[str, Any]]] = {
+        "production_order_quantity": quantity,
+        RESCHEDULE: reschedule,
+        "purchase_order_create": purchase,
+        "purchase_order_line_change": partial(payload, type_name="purchase_order_line_change"),
+        "sales_order_promise": promise,
+    }
     unheard = f"http://127.0.0.1:{a_port_where_nothing_listens()}"
     yield Subject(
         adapter=ADAPTER.__class__(**{**vars(ADAPTER), "writer": partial(SeenByTheErp, erp=erp)}),
@@ -156,6 +170,21 @@ def test_what_is_taken_is_accepted_and_nothing_more(subject: Subject, nodered: N
     assert nodered.told()["jobs"] == {found.reference: RESCHEDULE}
     nodered.wait_for_answers()
     assert [effect["reference"] for effect in nodered.erp.ledger()] == [found.reference]
+
+
+@pytest.mark.parametrize("type_name", SEEN)
+def test_the_flow_writes_what_was_approved_and_the_erp_reads_so(
+    type_name: str, subject: Subject, nodered: NodeRed
+) -> None:
+    with subject.open_writer(type_name) as writer:
+        found = prepare(subject, writer, type_name)
+        answer = writer.commit(
+            found.steps[0], expect=found.snapshot.stamps, reference=found.reference, note=ignore
+        )
+        assert isinstance(answer, Accepted)
+        nodered.wait_for_answers()
+        trace = writer.find(found.sought())
+    assert trace.seen is Seen.PRESENT, (trace.text, trace.record, found.sought().expected)
 
 
 def test_the_same_message_twice_has_one_id_and_one_effect_there(subject: Subject, nodered: NodeRed) -> None:

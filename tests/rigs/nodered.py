@@ -29,7 +29,13 @@ WAIT_SECONDS = 30
 ADAPTER = "tests.rigs.nodered_adapter"
 """The shipped adapter with a shorter patience, and a type more."""
 
-SEEN = ("production_order_reschedule", "purchase_order_create", "sales_order_promise")
+SEEN = (
+    "production_order_quantity",
+    "production_order_reschedule",
+    "purchase_order_create",
+    "purchase_order_line_change",
+    "sales_order_promise",
+)
 """What the flow writes into the ERP."""
 ON_WORD = "plant_notice"
 """What it takes and shows nowhere; a type of the deployment's own, in `tests.rigs.plant_types`."""

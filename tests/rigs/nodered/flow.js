@@ -23,8 +23,9 @@ async function accept (msg) {
   const id = h['webhook-id']; const jobs = flow.get('jobs') || {}
   if (jobs[id]) return answer(202, { accepted: true, id, duplicate: true })
   for (const [name, stamp] of Object.entries(job.data.expect || {})) {
-    const [kind, ...key] = name.split(' ')
-    const found = await global.get('fetch')(env.get('RIG_ERP') + '/api/record?' + new URLSearchParams({ kind, key: key.join(' ') }), { headers: { authorization: env.get('RIG_READS_AS') } })
+    const [kind, ...rest] = name.split(' ')
+    const key = rest.pop().split('/')[0] // "purchase 31", or one of its lines: "purchase line 31/2"
+    const found = await global.get('fetch')(env.get('RIG_ERP') + '/api/record?' + new URLSearchParams({ kind, key }), { headers: { authorization: env.get('RIG_READS_AS') } })
     const view = found.ok ? await found.json() : { stamps: {} }
     if (view.stamps[name] !== stamp) return refuse(409, 'stale', name + ' was changed in the meantime.')
   }
@@ -39,7 +40,23 @@ async function accept (msg) {
 async function write (msg) {
   const { job, mode, id } = msg; const p = job.data.payload
   if (mode === 'slow') await new Promise(resolve => setTimeout(resolve, 4000))
+  // As the planners there do it: the materials follow the quantity, rounded up to what their units know.
+  const materials = async quantity => {
+    const found = await global.get('fetch')(env.get('RIG_ERP') + '/api/record?' + new URLSearchParams({ kind: 'production', key: p.order }), { headers: { authorization: env.get('RIG_READS_AS') } })
+    const scaled = text => { const [whole, part = ''] = text.split('.'); return [BigInt(whole + part), part.length] }
+    return (await found.json()).bom.map(part => {
+      const [each, places] = scaled(part.per_unit); const [many, more] = scaled(quantity)
+      const [have, want] = [10n ** BigInt(places + more), 10n ** BigInt(part.digits)]
+      const needed = (each * many * want + have - 1n) / have
+      return { product: part.key, quantity: needed / want + (part.digits ? '.' + String(needed % want).padStart(part.digits, '0') : '') }
+    })
+  }
+  const given = o => Object.fromEntries(Object.entries(o).filter(([, value]) => value != null))
   const calls = {
+    production_order_quantity: async () => ['production.write', { key: p.order, values: { quantity: p.quantity.value, materials: await materials(p.quantity.value) } }],
+    purchase_order_line_change: ['purchase.write_line', {
+      key: p.order, line: p.line, values: given({ quantity: p.quantity?.value, unit_price: p.unit_price?.amount, delivery_date: p.delivery_date })
+    }],
     production_order_reschedule: ['production.write', { key: p.order, values: { planned_start: p.planned_start, planned_finish: p.planned_finish } }],
     purchase_order_create: ['purchase.create', {
       values: {
@@ -50,7 +67,8 @@ async function write (msg) {
     sales_order_promise: ['sale.write', { key: p.order, values: { promised_date: p.promised_date } }],
     plant_notice: [null, {}]
   }
-  const [operation, content] = calls[job.type]
+  const call = calls[job.type]
+  const [operation, content] = typeof call === 'function' ? await call() : call
   msg.done = mode !== 'reject'; msg.number = 'notice ' + id; msg.text = 'The approver of the flow said no.'
   if (operation && !['reject', 'silent', 'liar'].includes(mode)) {
     const accounts = JSON.parse(env.get('RIG_WRITES_AS'))
@@ -103,7 +121,7 @@ const code = (id, f, outputs, wires) => ({ ...at, id, type: 'function', name: f.
 const flows = [
   { id: 'tab', type: 'tab', label: 'ERP middleware under test' },
   // One for each: the signature is over the raw bytes, and Node-RED leaves those alone only at an address without parts.
-  ...['plant_notice', 'production_order_reschedule', 'purchase_order_create', 'sales_order_promise', 'other'].map(type => (
+  ...['plant_notice', 'production_order_quantity', 'production_order_reschedule', 'purchase_order_create', 'purchase_order_line_change', 'sales_order_promise', 'other'].map(type => (
     { ...at, id: 'in-' + type, type: 'http in', url: '/erp/' + type, method: 'post', upload: false, skipBodyParsing: true, wires: [['accept']] }
   )),
   code('accept', accept, 2, [['out'], ['delay']]),
