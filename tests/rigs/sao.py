@@ -1,8 +1,9 @@
 """Tryton 8.0 with its own web client `tryton-sao`, both as published: the screens that the robot works at.
 
 npm has the web client in series 8.0, and it refuses a server of another series; so this rig has its own Tryton 8.0
-beside the suite's 8.2. Server, modules, web client and browser are not ours. Ours are the orders in it (the demo's
-seed, without its past) and the service accounts (`integrations/tryton/provision.py`).
+beside the suite's 8.2. Server, modules, web client and browser are not ours. Ours are the company and its products in
+it (the demo's seed, without any order: each test makes its own) and the service accounts
+(`integrations/tryton/provision.py`).
 
 The database is built once into `var/rigs` and copied per session, as in `tests/tryton.py`.
 """
@@ -35,6 +36,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PINS = Path(__file__).resolve().parent / "sao" / "requirements.txt"
 TRYTON = ROOT / "integrations" / "tryton"
 BUILD_SECONDS = 1200
+SEED = (
+    "import sys; from integrations.tryton.demo import seed; seed.core_orders = lambda plant: None; "
+    "raise SystemExit(seed.main(sys.argv[1:]))"
+)
 
 
 class OlderStack(Stack):
@@ -69,16 +74,9 @@ class OlderStack(Stack):
         # Series 8.0 makes its administrator without being asked to, and does not know the option.
         return super()._run(*(one for one in arguments if one != "--administrator"), log=log)
 
-    def seed_orders(self) -> None:
-        """Company, products and the demo's first orders, without the past that the demo tells."""
-        command = [
-            str(self.python),
-            "-O",
-            "-m",
-            "integrations.tryton.demo.seed",
-            self.database,
-            "--only-core",
-        ]
+    def seed(self) -> None:
+        """Company, products and stock as in the demo, and no order."""
+        command = [str(self.python), "-O", "-c", SEED, self.database, "--only-core"]
         with (self.home / "seed.log").open("ab") as log:
             child = self._spawn(command, stdout=log)
             if child.wait(BUILD_SECONDS):
@@ -96,13 +94,14 @@ def _key(*paths: Path, more: str = "") -> str:
 
 
 def built() -> Path:
-    """The folder with a database that is right for today; made if there is none. One builder at a time."""
+    """The folder with a database that is right for this year; made if there is none. One builder at a time."""
     seed = (TRYTON / "demo" / "seed.py", TRYTON / "demo" / "catalogue.py", TRYTON / "provision.py")
-    day = dt.datetime.now(dt.UTC).date().isoformat()
+    # Fiscal years are the only days in it.
+    year = str(dt.datetime.now(dt.UTC).year)
     modules = _key(PINS, more=" ".join((*FIRST_MODULES, *MODULES)))
     home = ROOT / "var" / "rigs" / f"tryton80-{modules}"
     home.mkdir(parents=True, exist_ok=True)
-    orders = _key(*seed, more=day)
+    orders = _key(*seed, more=f"{SEED} {year}")
     with (home / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = home / ".done"
@@ -119,14 +118,14 @@ def built() -> Path:
 
 
 def build(home: Path) -> None:
-    """Make the database: modules once, orders of today."""
+    """Make the database: modules once, then what is in it."""
     with _cluster(home / "postgres") as cluster:
         stack = OlderStack(home, database_uri=cluster.owner_url)
         try:
             stack.prepare()
             stack.forget()
             stack.prepare()
-            stack.seed_orders()
+            stack.seed()
             stack.serve()
             stack.provision()
         finally:
