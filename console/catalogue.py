@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,9 @@ from integrations.contract import Adapter, Case, Level, ReadTool, Record, Transa
 
 READER = "reader"
 """The purpose of the account that only reads; the others are named by their transaction type."""
+
+
+_USERINFO = re.compile(r"://[^/?#@\s]*:[^/?#@\s]*@")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,11 @@ def specs() -> dict[str, Spec]:
                 f"CONNECTIONS[{name!r}]: its adapter does not carry {', '.join(sorted(strange))}"
             )
         _check_seen(name, entry, adapter)
+        if place := _with_a_password(entry.get("options", {}), "options"):
+            raise ImproperlyConfigured(
+                f"CONNECTIONS[{name!r}][{place}] has a password in an address, where pages and errors show it; give "
+                "it as the account's secret"
+            )
         found[name] = Spec(
             name=name,
             title=str(entry.get("title", name)),
@@ -86,6 +95,16 @@ def specs() -> dict[str, Spec]:
         if why := closed_door(found, one):
             raise ImproperlyConfigured(f"CONNECTIONS[{one.name!r}]: {why}")
     return _with_seekers(_with_crossings(found))
+
+
+def _with_a_password(value: Any, place: str) -> str:
+    """Where in the options an address such as https://user:password@host stands; "" where there is none."""
+    if isinstance(value, str):
+        return place if _USERINFO.search(value) else ""
+    inner = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    )
+    return next((found for name, one in inner if (found := _with_a_password(one, f"{place}.{name}"))), "")
 
 
 def closed_door(found: Mapping[str, Spec], one: Spec) -> str:

@@ -1,6 +1,7 @@
 """The only way out: from a connection's name to a live adapter with one service account.
 
-Live adapters are kept per thread, because their sessions are, and given up when the settings or a fault say so.
+Live adapters are kept per thread, because their sessions are, and given up when the settings or a fault say so. None
+of them repeats its account's secret, whatever the system says back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from console.catalogue import READER, spec, specs
 from console.environment import secret
+from console.redaction import discreet
 from integrations.contract import Account, Listener, Notifier, Reader, Unsupported, Writer
 
 _local = threading.local()
@@ -53,7 +55,8 @@ def listener(name: str) -> Listener:
     found = spec(name)
     if found.adapter.listener is None:
         raise Unsupported(f"connection {name} cannot be listened on")
-    return found.adapter.listener(found.options, _account(found.accounts[READER]))
+    account = _account(found.accounts[READER])
+    return discreet(found.adapter.listener(found.options, account), account.secret, found.options)
 
 
 def notifier(name: str) -> Notifier:
@@ -63,7 +66,7 @@ def notifier(name: str) -> Notifier:
         raise Unsupported(f"connection {name} does not answer later")
     entry = found.accounts[READER]
     account = Account(login=str(entry.get("login", "")), secret=secret(str(entry["secret"])))
-    return found.adapter.notifier(found.options, account)
+    return discreet(found.adapter.notifier(found.options, account), account.secret, found.options)
 
 
 def login(name: str, purpose: str) -> str:
@@ -95,7 +98,7 @@ def _live(name: str, purpose: str) -> Any:
         opened = found.adapter.reader if purpose == READER else found.adapter.writer
         if opened is None:
             raise Unsupported(f"connection {name} only reads")
-        pool[name, purpose] = opened(found.options, account)
+        pool[name, purpose] = discreet(opened(found.options, account), account.secret, found.options)
     return pool[name, purpose]
 
 

@@ -67,6 +67,14 @@ class House:
         )
         return done.stdout + done.stderr
 
+    def listen(self) -> Worker:
+        """`manage.py listen` on this console's machine, until it is stopped."""
+        return _start(
+            [sys.executable, str(ROOT / "manage.py"), "listen"],
+            self.web.log.with_name("listen.log"),
+            self.env,
+        )
+
     def pause_worker(self) -> None:
         """The worker stands still in the middle of whatever it does."""
         os.killpg(self.worker.process.pid, signal.SIGSTOP)

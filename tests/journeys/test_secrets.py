@@ -6,30 +6,46 @@ import base64
 import html
 import json
 import re
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import httpx
 import pytest
-from django.conf import settings
+from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.models.functions import Now
 from django.urls import Resolver404, resolve
 from playwright.sync_api import Browser
 
+from console import catalogue, references
+from console.audit import OPERATOR
+from console.catalogue import read_tools
+from console.models import Connection, Listening, Probe
+from console.redaction import HIDDEN
+from console.registry.connections import mirror
+from integrations.connect import adapter
 from integrations.sandbox.plant import SCOPES
+from integrations.scan import adapters
 from tests import cast
 from tests.cast import People
+from tests.conftest import Worker
 from tests.conftest import test_database_environment as database_environment
 from tests.journeys.agent import Agent
-from tests.journeys.house import House, Street, house
+from tests.journeys.house import WAIT_SECONDS, House, Street, house
 from tests.journeys.person import Person, cookies
+from tests.journeys.planted import ENTRIES, KEY_LINES, MARK, Teller, planted, teller
 from tests.journeys.scene import Scene, open_scene
 from tests.lifecycle.corridor import reschedule
+from tests.rigs.epicor import READING, WRITING, Kinetic, Known
+from tests.rigs.shapes import working_day
 from tests.sandbox import SandboxProcess
 
 pytestmark = [
@@ -37,20 +53,25 @@ pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "owner"]),
 ]
 
-MARK = "CANARY-do-not-tell-anybody-"
-"""How every planted secret begins; a part of one is found as well."""
-
 PASSWORD = f"{MARK}of a person"
 MISTAKEN = "mistaken"
 OF_A_KIND = 2
-"""How many pages of one route are looked at: they are made by the same template."""
+"""How many pages of one route are looked at, but for those of the connections: they are made by the same template."""
 
 RESCHEDULE = "production_order_reschedule"
+LINE_CHANGE = "purchase_order_line_change"
+KINETIC = "kinetic"
+FLOWS = "middleware-told"
+WRITTEN = {(KINETIC, LINE_CHANGE): "cs-lines", (FLOWS, RESCHEDULE): "production-order-reschedule"}
+"""What is written through besides the sandbox, with which account; nobody proves these before it is said so."""
+
+LAST_PROBED = "tryton-told"
+"""Of those whose account can be judged, the last by name."""
 
 
 def tells(text: str, *more: str) -> list[str]:
     """What this text gives away: the mark, or one of `more`, plain, quoted, in hexadecimal or in base64."""
-    secrets = [MARK[:13], MARK, *more]
+    secrets = [MARK[:13], MARK, *KEY_LINES, *more]
     found = []
     for one in secrets:
         raw = one.encode()
@@ -77,8 +98,44 @@ def test_a_secret_is_found_in_every_form() -> None:
     assert not tells("Nothing to see here, the canary in the mine is well.")
 
 
+def test_every_shipped_adapter_has_secrets_planted_in_it() -> None:
+    shipped, missing = adapters()
+    assert not missing
+    covered = {f"integrations.{way.adapter}.adapter" for way in ENTRIES.values()}
+    assert covered == {*shipped, "integrations.sandbox.adapter"}, (
+        "a new adapter takes a line in planted.ENTRIES"
+    )
+    entries, secrets = planted(1, Path())
+    accounts = {
+        (name, account["secret"])
+        for name, entry in entries.items()
+        for account in (entry.get("reader") or {}, *entry.get("writers", {}).values())
+        if account
+    }
+    assert {variable for _, variable in accounts} == set(secrets)
+    assert [variable for variable, secret in secrets.items() if not tells(secret)] == []
+    without = {f"{name}-away" for name, way in ENTRIES.items() if not way.keyless} - {
+        name for name, _ in accounts
+    }
+    assert not without, "it takes a secret, and none is planted"
+
+
+def test_an_address_with_a_password_in_it_is_refused_at_the_start(
+    settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries, secrets = planted(1, Path())
+    entry = entries["sap-oauth2-away"]
+    entry["options"]["oauth2"]["token_url"] = "https://erp:do-not-tell@127.0.0.1/oauth/token"
+    cast.use_connections(settings, monkeypatch, {"sap": entry}, secrets)
+    with pytest.raises(ImproperlyConfigured, match=r"options\.oauth2\.token_url") as refused:
+        catalogue.specs()
+    assert "do-not-tell" not in str(refused.value)
+    settings.CONNECTIONS = {}
+    catalogue.specs.cache_clear()
+
+
 @contextmanager
-def careless_house(folder: Path, erp: SandboxProcess) -> Iterator[House]:
+def careless_house(folder: Path, erp: SandboxProcess, at: Plantation) -> Iterator[House]:
     """A console whose every secret is marked, with one connection whose passwords are wrong, logging all it can."""
     entry, secrets = erp.settings(timeout_ms=1000)
     wrong = {name: f"MISTAKEN_{name}" for name in secrets}
@@ -95,8 +152,44 @@ def careless_house(folder: Path, erp: SandboxProcess) -> Iterator[House]:
         "LOG_LEVEL": "DEBUG",
         **{name: f"{MARK}and wrong of {name}" for name in wrong.values()},
     }
-    with house(folder, {cast.PLANT: entry, MISTAKEN: mistaken}, secrets, env) as running:
+    entries = {cast.PLANT: entry, MISTAKEN: mistaken, **at.entries}
+    with house(folder, entries, {**secrets, **at.secrets}, env) as running:
         yield running
+
+
+@dataclass
+class Plantation:
+    """Connections by every adapter with marked secrets, the server that tells everything back, and one that works."""
+
+    entries: dict[str, dict[str, Any]]
+    secrets: dict[str, str]
+    teller: Teller
+    kinetic: Kinetic
+
+
+@pytest.fixture
+def plantation(tmp_path: Path) -> Iterator[Plantation]:
+    """As it is said there; the one that works is our stand-in for Kinetic, with marked passwords."""
+    people = {"cs-reader": READING, "cs-lines": WRITING}
+    users = {
+        login: Known(f"{MARK}password of {login}", f"{MARK}key-of-{login}", scope)
+        for login, scope in people.items()
+    }
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "broken.xml").write_text("<ShowWorkPerformance><this is no XML")
+    with teller() as telling, Kinetic(users) as kinetic:
+        entries, secrets = planted(telling.port, tmp_path / "messages")
+        entries[KINETIC] = {
+            "adapter": "integrations.epicor.adapter",
+            "title": "Kinetic",
+            "options": {"url": f"{kinetic.url}/instance", "companies": ["EPIC06"]},
+            "reader": {"login": "cs-reader", "secret": "KINETIC_READER"},
+            "writers": {LINE_CHANGE: {"login": "cs-lines", "secret": "KINETIC_LINES"}},
+        }
+        for login, variable in (("cs-reader", "KINETIC_READER"), ("cs-lines", "KINETIC_LINES")):
+            known = users[login]
+            secrets[variable] = json.dumps({"password": known.password, "api_key": known.api_key})
+        yield Plantation(entries, secrets, telling, kinetic)
 
 
 @pytest.fixture
@@ -113,7 +206,12 @@ def marked_erp(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def careless(
-    marked_erp: SandboxProcess, tmp_path: Path, people: People, browser: Browser, street: Street
+    marked_erp: SandboxProcess,
+    plantation: Plantation,
+    tmp_path: Path,
+    people: People,
+    browser: Browser,
+    street: Street,
 ) -> Iterator[Scene]:
     """A day in the careless house; everybody's password is marked too."""
     for user in User.objects.all():
@@ -122,11 +220,17 @@ def careless(
     folder = tmp_path / "house"
     folder.mkdir()
     street.close()
-    with careless_house(folder, marked_erp) as running:
+    with careless_house(folder, marked_erp, plantation) as running:
         yield from open_scene(running, people, browser, cast.PLANT, "sandbox", "Plant")
 
 
-def test_nothing_tells_a_secret(careless: Scene, marked_erp: SandboxProcess) -> None:
+def test_nothing_tells_a_secret(
+    careless: Scene,
+    marked_erp: SandboxProcess,
+    plantation: Plantation,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     scene, heard = careless, Heard()
     agent = heard.from_agent(scene.agent)
     _, key_id, secret = scene.planner.key.split("_")
@@ -135,13 +239,17 @@ def test_nothing_tells_a_secret(careless: Scene, marked_erp: SandboxProcess) -> 
     unlucky_reads(scene, agent, marked_erp)
     strangers(scene, heard)
     ref = unlucky_commits(scene, agent, marked_erp)
+    cast.use_connections(settings, monkeypatch, {**scene.house.entries}, {})
+    mirror(actor=OPERATOR)
+    writes_where_everything_is_told_back(scene, agent, marked_erp)
+    every_connection_is_asked(scene, agent, heard, plantation)
     console_without_rights(scene, heard)
 
     for user in (scene.people.ana, scene.people.cleo, scene.people.dora):
         person = scene.come(user, sign_in=False)
         person.sign_in(PASSWORD)
         heard.crawl(scene.house.url, person, ref)
-    heard.note("probe", scene.house.manage("probe", "--wait", "5"))
+    heard.note("capabilities", scene.house.manage("capabilities"))
     for form in ("csv", "ndjson"):
         heard.note(form, scene.house.manage("export_audit", "--format", form))
     heard.note("verify", scene.house.manage("verify_audit"))
@@ -158,7 +266,11 @@ def test_nothing_tells_a_secret(careless: Scene, marked_erp: SandboxProcess) -> 
     assert key_id in said["console_agentkey"]
     assert "its secret is wrong" in said["console_reading"]
     assert "permission denied for table console_proposal" in said["web"]
-    assert len(heard.texts) > 100
+    assert len(heard.texts) > 300
+    assert len(plantation.teller.asked) > 30
+    assert HIDDEN in said["console_probe"]
+    assert HIDDEN in said["console_attempt"]
+    assert {f"GET /systems/{name}/" for name in plantation.entries} <= set(said)
 
 
 class Heard:
@@ -198,7 +310,11 @@ class Heard:
             while to_see:
                 path = to_see.pop(0)
                 kind = kind_of(path)
-                if path in known or seen[kind] >= OF_A_KIND or kind == "account_logout":
+                if (
+                    path in known
+                    or (seen[kind] >= OF_A_KIND and kind != "system")
+                    or kind == "account_logout"
+                ):
                     continue
                 known.add(path)
                 seen[kind] += 1
@@ -275,9 +391,98 @@ def unlucky_commits(scene: Scene, agent: Agent, erp: SandboxProcess) -> str:
     return refs[0]
 
 
+def every_connection_is_asked(scene: Scene, agent: Agent, heard: Heard, at: Plantation) -> None:
+    """Every tool read and every type proposed over every connection, every account probed, every line listened on."""
+    with closing_listener(scene.house.listen()) as listening:
+        refs = ask_all(scene, agent, at)
+        scene.house.wait_until_idle()
+        for ref in refs:  # what is away would be tried again and again
+            agent.http.post(f"proposals/{ref}/withdraw", json={"reason": "It was tried."})
+        heard.note("probe", scene.house.manage("probe", "--wait", "5"))
+        wait_until(lambda: Probe.objects.filter(connection__name=LAST_PROBED).exists())
+        wait_until(lambda: Listening.objects.exclude(lost_why="").count() >= 4)
+        wait_until(lambda: Listening.objects.filter(refused__gt=0).exists())
+    heard.note("listen", listening.said())
+
+
+@contextmanager
+def closing_listener(listening: Worker) -> Iterator[Worker]:
+    """It ends with this."""
+    try:
+        yield listening
+    finally:
+        listening.stop()
+
+
+def ask_all(scene: Scene, agent: Agent, at: Plantation) -> list[str]:
+    """By the agents' door; gives the proposals that were received."""
+    refs = []
+    version = scene.planner.version
+    for name, entry in at.entries.items():
+        shipped = adapter(entry["adapter"])
+        connection = Connection.objects.get(name=name)
+        # Where nothing comes back, one of each tells as much as all of them.
+        most = None if name.endswith("-told") else 1
+        for tool in sorted(shipped.tools)[:most]:
+            cast.grant(version, "tool", tool, connection)
+            body = {"connection": name, "arguments": dict(read_tools()[tool].sample)}
+            agent.http.post(f"reads/{tool}", json=body)
+        for kind in sorted(entry.get("writers", {}))[:most]:
+            if (name, kind) not in WRITTEN:
+                cast.grant(version, "type", kind, connection)
+                sent = {**cast.envelope(kind), "connection": name}
+                key = {"Idempotency-Key": references.new("KY")}
+                answer = agent.http.post("proposals", json=sent, headers=key)
+                # 422: the type's sample has a field that this system cannot carry.
+                assert answer.status_code in {202, 422}, answer.text
+                refs += [answer.json()["ref"]] if answer.status_code == 202 else []
+    return refs
+
+
+def writes_where_everything_is_told_back(scene: Scene, agent: Agent, erp: SandboxProcess) -> None:
+    """A write that works, with a password in every call; and one at the server that tells everything back."""
+    for (name, kind), login in WRITTEN.items():
+        connection = Connection.objects.get(name=name)
+        cast.grant(scene.planner.version, "type", kind, connection)
+        Probe.objects.create(
+            connection=connection,
+            purpose=kind,
+            account=login,
+            sound=True,
+            stale_refused=True,
+            out_of_scope_refused=True,
+            at=Now(),
+        )
+    change = {
+        "order": "EPIC06/1001",
+        "line": "1",
+        "quantity": {"value": "60", "unit": "EA"},
+        "delivery_date": working_day(25),
+    }
+    ana = scene.present[-1]
+    for kind, payload, where, ends in (
+        (LINE_CHANGE, change, KINETIC, "committed"),
+        (RESCHEDULE, reschedule(erp, days=49), FLOWS, "commit_failed"),
+    ):
+        ref = agent.propose(kind, payload, connection=where)
+        agent.follow(ref, "in_review")
+        ana.open(ref)
+        ana.approve()
+        agent.follow(ref, ends)
+    ana.page.goto("about:blank")
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Until it is so."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.1)
+
+
 def console_without_rights(scene: Scene, heard: Heard) -> None:
     """The console itself breaks: its role may not read a table for a moment."""
-    role = settings.DATABASES["default"]["USER"]
+    role = connections["default"].settings_dict["USER"]
     with connections["owner"].cursor() as owner:
         owner.execute(f'REVOKE SELECT ON console_proposal FROM "{role}"')
         try:
