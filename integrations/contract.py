@@ -723,6 +723,10 @@ class Adapter:
     seeks: frozenset[str] = frozenset()
     harvests: frozenset[str] = frozenset()
     """Types whose past its reader tells cases of (`Historian`)."""
+    closed: Mapping[str, str] = field(default_factory=dict)
+    """Types and tools that are not available on this system as things stand, with the reason in words: told before an
+    agent is built. A type in it that is carried too can be judged and rehearsed; no account of it is ever proven sound,
+    so nothing is committed through it."""
 
     @property
     def by_hand(self) -> bool:

@@ -161,6 +161,9 @@ class CapabilityWay(Shape):
     )
     ready: bool = Field(description="Whether it can be granted and used as things stand.")
     lacks: str = Field(description="What is missing if not.")
+    closed: str = Field(
+        description="Why it is not available on this system, whatever is configured; empty where it is."
+    )
 
 
 class CapabilityCard(Shape):

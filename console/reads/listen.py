@@ -318,8 +318,18 @@ def answer(row: Connection, tool: ReadTool, arguments: Any) -> contract.Reading:
 
 def fresh_for(name: str, tool: ReadTool) -> dt.timedelta:
     """How old the last proof of life may be for a reading to be good."""
-    own = spec(name).options.get("fresh_for", {}).get(tool.name)
+    own = _own_limit(name, tool)
     return tool.fresh_for if own is None else dt.timedelta(seconds=int(own))
+
+
+def freshness(name: str, tool: ReadTool) -> tuple[str, str]:
+    """The limit of a tool over a connection as people read it, and where it is set."""
+    where = f"option fresh_for of {name}" if _own_limit(name, tool) is not None else "the tool's own"
+    return in_words(fresh_for(name, tool)), where
+
+
+def _own_limit(name: str, tool: ReadTool) -> Any:
+    return spec(name).options.get("fresh_for", {}).get(tool.name)
 
 
 def _proof(sample: Sample, life: Listening | None) -> dt.datetime:
@@ -347,7 +357,7 @@ def _judged(
     if age > limit:
         return (
             Quality.STALE,
-            f"the last proof that it holds is {_seconds(age)} old, more than {_seconds(limit)}",
+            f"the last proof that it holds is {in_words(age)} old, more than {in_words(limit)}",
         )
     return Quality.GOOD, ""
 
@@ -356,6 +366,7 @@ def _lost(life: Listening) -> str:
     return f"connection lost at {life.lost_at:%d %b %H:%M:%S} UTC: {life.lost_why}"[:300]
 
 
-def _seconds(span: dt.timedelta) -> str:
+def in_words(span: dt.timedelta) -> str:
+    """A span of time as people say it, in seconds or minutes."""
     seconds = int(span.total_seconds())
     return f"{seconds} s" if seconds < 300 else f"{seconds // 60} min"  # noqa: PLR2004 five minutes

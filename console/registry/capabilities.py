@@ -32,8 +32,9 @@ class Way:
     """One path that carries one type or tool.
 
     `connection` is empty for a shipped adapter that no connection uses. `guarantee` is an effect class, empty for a
-    read. `ready`: it can be used as things stand; `lacks` says what is missing if not. `verified`: what the adapter
-    was tried against, empty if nothing but our own stand-in.
+    read. `ready`: it can be used as things stand; `lacks` says what is missing if not. `closed`: why it is not
+    available on this system at all; empty where it is. `verified`: what the adapter was tried against, empty if
+    nothing but our own stand-in.
     """
 
     connection: str
@@ -50,6 +51,7 @@ class Way:
     verified_by: str
     ready: bool
     lacks: str
+    closed: str
 
     @property
     def checked(self) -> str:
@@ -139,7 +141,7 @@ def _sorted(ways: Sequence[Way]) -> list[Way]:
 
 
 def _carries(adapter: Adapter, kind: str, name: str) -> bool:
-    return name in (adapter.types if kind == "type" else adapter.tools)
+    return name in (adapter.types if kind == "type" else adapter.tools) or name in adapter.closed
 
 
 def _of_connection(kind: str, name: str, spec: Spec, switched: Mapping[str, bool] | None) -> Way:
@@ -163,6 +165,9 @@ def _way(
     lacks: str = "not connected",
 ) -> Way:
     carried: Carried | None = adapter.types.get(name) if kind == "type" else None
+    closed = adapter.closed.get(name, "")
+    if closed:
+        lacks = "not available on this system"
     return Way(
         connection=spec.name if spec is not None else "",
         title=spec.title if spec is not None else adapter.title,
@@ -180,4 +185,5 @@ def _way(
         else "",
         ready=not lacks,
         lacks=lacks,
+        closed=closed,
     )

@@ -15,6 +15,7 @@ from console import access, dispatch
 from console.catalogue import READER, Spec, read_tools, specs, transaction_types
 from console.errors import Missing, Refused
 from console.models import Connection, Incident, LogWatch, Probe, Reading, System
+from console.reads.listen import freshness
 from console.registry import connections as registry
 from console.registry.capabilities import MEANS
 from console.web.guards import actor, signed_in
@@ -115,7 +116,20 @@ def _with_health(one: Connection) -> Connection:
     one.tools = (  # type: ignore[attr-defined]
         []
         if spec is None
-        else sorted((read_tools()[tool].title, tool) for tool in spec.adapter.tools if tool in read_tools())
+        else sorted(
+            (read_tools()[tool].title, tool, *freshness(one.name, read_tools()[tool]))
+            for tool in spec.adapter.tools
+            if tool in read_tools()
+        )
+    )
+    one.closed_tools = (  # type: ignore[attr-defined]
+        []
+        if spec is None
+        else sorted(
+            (read_tools()[tool].title, tool, why)
+            for tool, why in spec.adapter.closed.items()
+            if tool in read_tools()
+        )
     )
     return one
 
@@ -165,6 +179,7 @@ def _carries(spec: Spec) -> list[dict[str, object]]:
                 "means": MEANS[carried.effect],
                 "note": carried.note,
                 "unsupported": sorted(carried.unsupported),
+                "closed": spec.adapter.closed.get(name, ""),
                 "account": spec.accounts.get(name, {}).get("login", ""),
             }
         )

@@ -14,6 +14,7 @@ from console.catalogue import read_tool, read_tools, specs, transaction_type, tr
 from console.errors import Missing, Refused
 from console.models import Autonomy, Connection, Grant, Widening
 from console.policy import attention
+from console.reads.listen import freshness, in_words
 from console.registry import capabilities as registry
 from console.registry import limits
 from console.web.guards import actor, signed_in
@@ -86,7 +87,15 @@ def tool(request: HttpRequest, name: str) -> HttpResponse:
         "sample": json.dumps(found.sample, indent=2, ensure_ascii=False),
         "sample_answer": json.dumps(found.sample_answer, indent=2, ensure_ascii=False),
         "grants": _grants(Grant.TOOL, name),
-        "carriers": _carriers(name, "tools"),
+        "fresh_for": in_words(found.fresh_for),
+        "carriers": [
+            {**one, "fresh": freshness(str(one["name"]), found)} for one in _carriers(name, "tools")
+        ],
+        "closed": [
+            (spec.title, spec.adapter.closed[name])
+            for spec in specs().values()
+            if name in spec.adapter.closed
+        ],
     }
     return render(request, "types/tool.html", context)
 

@@ -204,6 +204,10 @@ def _carried(type_: TransactionType) -> str:
     return type_.name
 
 
+NEVER_STALE = (
+    "No MI transaction takes a change number, so M3 cannot refuse a write to a record that somebody else has changed "
+    "since it was approved; no account can be proven sound for it, and nothing is committed."
+)
 ADAPTER = Adapter(
     name="infor_m3",
     title="Infor M3",
@@ -213,18 +217,22 @@ ADAPTER = Adapter(
     types={
         "purchase_order_line_change": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="PPS200MI/UpdLine. M3 refuses no stale write, so no account is proven sound for it.",
+            note="PPS200MI/UpdLine.",
         ),
         "production_order_reschedule": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="PMS100MI/Reschedule. M3 refuses no stale write, so no account is proven sound for it.",
+            note="PMS100MI/Reschedule.",
         ),
         "production_order_quantity": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="PMS100MI/Reschedule, where materials are a plain multiple. No account is proven sound for it.",
+            note="PMS100MI/Reschedule, where materials are a plain multiple.",
         ),
     },
     settle=SETTLE,
+    closed=dict.fromkeys(
+        ("purchase_order_line_change", "production_order_reschedule", "production_order_quantity"),
+        NEVER_STALE,
+    ),
     verified="",
     reader=M3Reader,
     writer=M3Writer,

@@ -282,6 +282,10 @@ def _carrying(type_: TransactionType) -> Carrying:
     return CARRYING[type_.name]
 
 
+NEVER_STALE = (
+    "NetSuite takes no version on any operation, so it cannot refuse a write to a record that somebody else has "
+    "changed since it was approved; no account can be proven sound for it, and nothing is committed."
+)
 ADAPTER = Adapter(
     name="netsuite",
     title="NetSuite",
@@ -295,14 +299,15 @@ ADAPTER = Adapter(
         ),
         "purchase_order_line_change": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="All lines are written back. NetSuite refuses no stale write, so no account is proven sound for it.",
+            note="All lines are written back.",
         ),
         "production_order_reschedule": Carried(
             EffectClass.READ_BACK_ONLY,
-            note="Start and end date. NetSuite refuses no stale write, so no account is proven sound for it.",
+            note="Start and end date.",
         ),
     },
     settle=SETTLE,
+    closed=dict.fromkeys(("purchase_order_line_change", "production_order_reschedule"), NEVER_STALE),
     verified="",
     reader=NetSuiteReader,
     writer=NetSuiteWriter,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from io import StringIO
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -16,6 +17,9 @@ from console.lifecycle import probe
 from console.lifecycle.reconcile import reconcile
 from console.models import Connection, Probe, Widening
 from console.registry.capabilities import STRENGTH, capabilities, switches
+from integrations.connect import adapter
+from integrations.contract import EffectClass
+from tests import cast
 from tests.cast import People
 from tests.sandbox import SandboxProcess
 
@@ -182,3 +186,54 @@ def test_the_strongest_guarantee_that_is_ready_comes_first(plant: Connection) ->
         for ways in (one.connected, one.possible):
             ranks = [order.index(way.guarantee) for way in ways if way.guarantee]
             assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize("name", ["netsuite", "infor_m3"])
+def test_a_change_that_a_system_cannot_guard_is_said_to_be_not_available_before_an_agent_is_built(
+    name: str,
+    people: People,
+    plant: Connection,
+    signed_in: SignIn,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shipped = adapter(f"integrations.{name}.adapter")
+    for connected in (False, True):
+        if connected:
+            entry = {
+                **settings.CONNECTIONS["plant"],
+                "adapter": f"integrations.{name}.adapter",
+                "writers": {kind: {"login": kind, "secret": "PLANT_SECRET"} for kind in shipped.types},
+            }
+            cast.use_connections(settings, monkeypatch, {"plant": entry}, {"PLANT_SECRET": "away"})
+        ways = {
+            (one.name, way.connection): way
+            for one in capabilities(switches())
+            for way in one.ways
+            if way.adapter == name
+        }
+        place = "plant" if connected else ""
+        assert {kind for kind, where in ways if where == place} >= set(shipped.types)
+        for kind in shipped.types:
+            way = ways[kind, place]
+            guarded = shipped.types[kind].effect is not EffectClass.READ_BACK_ONLY
+            assert guarded == (not way.closed)
+            assert way.ready == (connected and guarded)
+            if not guarded:
+                assert way.lacks == "not available on this system"
+                assert "nothing is committed" in way.closed
+    said = StringIO()
+    call_command("capabilities", "production_order_reschedule", stdout=said)
+    assert "not available on this system: N" in said.getvalue()
+    client = signed_in(people.cleo)
+    for page in ("/capabilities/", f"/systems/{plant.name}/"):
+        assert "cannot refuse a write to a record that somebody else has changed" in " ".join(
+            client.get(page).content.decode().split()
+        )
+
+
+def test_a_read_tool_that_a_system_cannot_answer_honestly_says_why(people: People, signed_in: SignIn) -> None:
+    [tool] = [one for one in capabilities(switches()) if one.name == "order_status_exceptions"]
+    [sap] = [way for way in tool.ways if way.adapter == "sap"]
+    assert (sap.ready, sap.lacks) == (False, "not available on this system")
+    assert "no stock" in signed_in(people.cleo).get("/capabilities/").content.decode()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -13,7 +14,7 @@ from console.catalogue import read_tools, transaction_type, transaction_types
 from console.lifecycle import limits
 from console.models import LimitValue, Widening
 from integrations.sandbox.adapter import ADAPTER as SANDBOX
-from tests.cast import People, Planner
+from tests.cast import People, Planner, use_connections
 
 pytestmark = pytest.mark.django_db
 
@@ -70,3 +71,22 @@ def test_what_is_not_there_is_not_found(people: People, signed_in: SignIn) -> No
     for path in ("/types/none/", "/tools/none/"):
         assert signed_in(people.ana).get(path).status_code == 404
     assert signed_in(people.dora).post("/limits/policy/none", {"value": "1"}).status_code == 404
+
+
+def test_a_tool_says_how_old_its_answers_may_be_and_where_that_is_set(
+    people: People,
+    planner: Planner,
+    signed_in: SignIn,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del planner
+    client = signed_in(people.cleo)
+    pages = ("/tools/sales_order/", "/systems/plant/")
+    for page in pages:
+        assert "fresh for 60 s: the tool&#x27;s own" in client.get(page).content.decode(), page
+    entry = settings.CONNECTIONS["plant"]
+    options = {**entry["options"], "fresh_for": {"sales_order": 600}}
+    use_connections(settings, monkeypatch, {"plant": {**entry, "options": options}}, {})
+    for page in pages:
+        assert "fresh for 10 min: option fresh_for of plant" in client.get(page).content.decode(), page

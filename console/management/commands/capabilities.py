@@ -54,7 +54,9 @@ def _as_text(found: list[Capability]) -> list[str]:
 def _line(way: Way) -> str:
     where = f"connection {way.connection}" if way.connection else f"adapter {way.adapter}"
     parts = [f"{where:<28} {way.guarantee or 'read':<17} {way.path}"]
-    if way.lacks:
+    if way.closed:
+        parts.append(f"{way.lacks}: {way.closed.removesuffix('.')}")
+    elif way.lacks:
         parts.append(way.lacks)
     if way.unsupported:
         parts.append(f"cannot carry {', '.join(way.unsupported)}")
