@@ -74,7 +74,7 @@ class OlderStack(Stack):
         # Series 8.0 makes its administrator without being asked to, and does not know the option.
         return super()._run(*(one for one in arguments if one != "--administrator"), log=log)
 
-    def seed(self) -> None:
+    def furnish(self) -> None:
         """Company, products and stock as in the demo, and no order."""
         command = [str(self.python), "-O", "-c", SEED, self.database, "--only-core"]
         with (self.home / "seed.log").open("ab") as log:
@@ -125,7 +125,7 @@ def build(home: Path) -> None:
             stack.prepare()
             stack.forget()
             stack.prepare()
-            stack.seed()
+            stack.furnish()
             stack.serve()
             stack.provision()
         finally:
