@@ -15,6 +15,7 @@ CONNECTIONS         JSON: name -> {adapter, system, isa95_level, options, reader
 AUDIT_SIGNING_KEY   signs the checkpoints of the audit log: 32 bytes in base64 (openssl rand -base64 32)
 AUDIT_ORIGIN        the log's name in checkpoints and receipts, such as console.example.com/audit
 AUDIT_VERIFIER_KEYS public keys that signed earlier checkpoints (name+id+base64), comma separated
+SAMPLED_APPROVAL    whether a rule that two people countersigned may pass proposals to the sandbox; never in production
 GATES_REQUIRED      whether a version needs evidence from an eval run before it may write: yes in production, no else
 NOTICE_URLS         names of secrets, comma separated; each holds one address for notices of incidents (apprise)
 CONSOLE_URL         where people open this console, such as https://console.example.com, for links in notices
@@ -53,6 +54,7 @@ READ_TOOL_PACKAGES = environment.words("READ_TOOL_PACKAGES")
 
 # Trust
 
+SAMPLED_APPROVAL = environment.flag("SAMPLED_APPROVAL")
 GATES_REQUIRED = environment.flag("GATES_REQUIRED", default=PRODUCTION)
 
 # Audit
@@ -384,6 +386,8 @@ def _refuse_unfit_for_production() -> None:
         faults.append("DEBUG is on: leave it out")
     if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
         faults.append("ALLOWED_HOSTS is empty or '*': name the hosts people use")
+    if SAMPLED_APPROVAL:
+        faults.append("SAMPLED_APPROVAL is on: leave it out, every proposal is decided by people here")
     roles = [DATABASES[alias].get("USER") for alias in ("default", "owner")]
     if _app_url and _owner_url and roles[0] == roles[1]:
         faults.append(

@@ -23,7 +23,7 @@ from console.catalogue import spec, transaction_type
 from console.checks.readings import Rest, readings_are_usable
 from console.errors import Held, Missing
 from console.findings import finding_json, verdict_json
-from console.lifecycle import by_hand, exhibits, limits
+from console.lifecycle import by_hand, exhibits, limits, sampling
 from console.lifecycle.frozen import (
     approved_form,
     facts_json,
@@ -243,6 +243,8 @@ def _freeze(proposal: Proposal, revision: Revision, judged: Judged, actor: Actor
             due=judged.facts.due,
             ring_at=ring,
         )
+        if to is State.IN_REVIEW and row.autonomy == Autonomy.SAMPLED:
+            sampling.consider(row, assessment, judged.facts, judged.findings, judged.limits, actor=actor)
     return row
 
 

@@ -42,6 +42,7 @@ from console.lifecycle.states import locked, move, reload
 from console.models import (
     Assessment,
     Attempt,
+    Autonomy,
     Callback,
     Claim,
     Outcome,
@@ -308,6 +309,7 @@ def _note(
     """Durable when it returns: this worker still holds the fence, nothing stops it, and it is about to do this."""
     with transaction.atomic():
         access.check_may_go_on(attempt.proposal)
+        _check_rule_stands(attempt)
         values = audit.entry(
             "commit.note",
             actor=actor,
@@ -324,6 +326,14 @@ def _note(
                 raise LostFence
         exhibits.keep(attempt.proposal, shown, actor=actor, attempt=attempt)
     reach("S6b")
+
+
+def _check_rule_stands(attempt: Attempt) -> None:
+    """What a rule let pass stops where the rule was taken away since the claim; what people approved goes on."""
+    if attempt.proposal.autonomy == Autonomy.SAMPLED and not policy.passes(
+        review.standing(attempt.proposal, attempt.assessment)
+    ):
+        raise Held("the sampling rule does not cover it any more", code="rule_gone")
 
 
 def _advance(attempt: Attempt, place: int, receipt: Receipt) -> None:

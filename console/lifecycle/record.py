@@ -34,7 +34,11 @@ WITH standing AS (
     WHERE d.answer IN ('amend', 'request_changes') AND p.agent_version_id = %(version)s
         AND p.transaction_type = %(type)s AND p.state <> ALL(%(not_counted)s) AND NOT p.seeded
 )
-SELECT coalesce((SELECT jsonb_object_agg(state, n) FROM standing), '{}')::text, amended, sent_back, otherwise
+SELECT coalesce((SELECT jsonb_object_agg(state, n) FROM standing), '{}')::text, amended, sent_back, otherwise,
+    (SELECT count(DISTINCT p.id) FROM console_sampled s JOIN console_proposal p ON p.id = s.proposal_id
+     WHERE NOT s.picked AND p.agent_version_id = %(version)s AND p.transaction_type = %(type)s
+        AND p.state = ANY(%(agreed)s) AND NOT EXISTS (
+            SELECT FROM console_decision d WHERE d.proposal_id = p.id AND d.answer = 'approve'))
 FROM said
 """
 
@@ -46,7 +50,8 @@ class Record:
     `decided`: people agreed to it, or somebody said otherwise at least once; one that waits for a second person
     is not decided yet. `approved`: countersigned, whatever came after. `amended`,
     `rejected`, `sent_back` (changes requested): a person said otherwise. `committed`, `failed`, `unknown`: what
-    became of the approved ones. `proposed`: all of them, also those nobody has decided on.
+    became of the approved ones, and of the `sampled`: those a countersigned rule agreed to in a person's place, which
+    nobody decided on. `proposed`: all of them, also those nobody has decided on.
     """
 
     proposed: int
@@ -58,6 +63,7 @@ class Record:
     committed: int
     failed: int
     unknown: int
+    sampled: int = 0
 
     @property
     def overridden(self) -> int:
@@ -79,12 +85,13 @@ def of_version(version_id: int, transaction_type: str) -> Record:
                 "version": version_id,
                 "type": transaction_type,
                 "not_counted": [state.value for state in NOT_COUNTED],
+                "agreed": [state.value for state in AGREED],
                 "ended": [state.value for state in (*AGREED, State.REJECTED)],
             },
         )
-        states, amended, sent_back, otherwise = cursor.fetchone()
+        states, amended, sent_back, otherwise, sampled = cursor.fetchone()
     by_state: dict[str, int] = json.loads(states)
-    approved = sum(by_state.get(state.value, 0) for state in AGREED)
+    approved = sum(by_state.get(state.value, 0) for state in AGREED) - sampled
     rejected = by_state.get(State.REJECTED.value, 0)
     return Record(
         proposed=sum(by_state.values()),
@@ -96,4 +103,5 @@ def of_version(version_id: int, transaction_type: str) -> Record:
         committed=by_state.get(State.COMMITTED.value, 0),
         failed=by_state.get(State.COMMIT_FAILED.value, 0),
         unknown=by_state.get(State.OUTCOME_UNKNOWN.value, 0),
+        sampled=sampled,
     )

@@ -26,7 +26,7 @@ from console.checks.shape import validated
 from console.errors import Conflict, Denied, Missing, Refused
 from console.failpoints import reach
 from console.findings import Finding, Level, Verdict
-from console.lifecycle import attention, limits
+from console.lifecycle import attention, limits, sampling
 from console.lifecycle.frozen import facts_from
 from console.lifecycle.states import locked, move, moved_on
 from console.lifecycle.submit import BELL, check_carried
@@ -398,6 +398,7 @@ def standing(
             findings=[Finding(**{**one, "level": Level(one["level"])}) for one in assessment.findings],
             agreements=given if given is not None else agreements(proposal, assessment),
             limits=now.of_policy if now is not None else limits.of_policy(),
+            rule=sampling.agreed(proposal, assessment),
         )
     )
 

@@ -35,6 +35,7 @@ from console.models.proposal import (
     Risk,
     State,
 )
+from console.models.sampling import Sampled, SamplingRule
 from console.models.shadow import Did, ShadowLook
 from console.models.system import Connection, Probe, System
 from console.models.watch import LogWatch, OrphanWrite
@@ -60,6 +61,8 @@ APPEND_ONLY = (
     "console_seededtest",
     "console_baseline",
     "console_shadowlook",
+    "console_samplingrule",
+    "console_sampled",
     "console_evalsuite",
     "console_evalcase",
     "console_acceptedcase",
@@ -129,6 +132,8 @@ __all__ = [
     "RunAnswer",
     "RunReading",
     "Sample",
+    "Sampled",
+    "SamplingRule",
     "Scope",
     "SeededTest",
     "ShadowLook",

@@ -13,6 +13,8 @@ from django.db.models.functions import Now
 from console import audit
 from console.access import Role
 from console.audit import Actor
+from console.canonical import digest
+from console.catalogue import transaction_type
 from console.errors import Conflict
 from console.models import (
     Agent,
@@ -24,8 +26,10 @@ from console.models import (
     Grant,
     KillSwitch,
     LimitValue,
+    SamplingRule,
 )
 from console.registry import evidence
+from console.registry.reach import check_reachable
 
 
 def grant(change: Mapping[str, Any], actor: Actor) -> None:
@@ -99,6 +103,54 @@ def gate(change: Mapping[str, Any], actor: Actor) -> None:
         chain=f"gate:{found.about}",
         subject=found.about,
         detail={**change, "closed": closed},
+    )
+
+
+def sampling(change: Mapping[str, Any], actor: Actor) -> None:
+    """Countersign a sampling rule (grant id, type_version, most, currency, share, digest) and raise its grant.
+
+    `asked_by` asked, `confirmed_by` confirms. Refused or Conflict where it is not what was asked for any more.
+    """
+    found = Grant.objects.select_for_update(of=("self",)).select_related("connection").get(pk=change["grant"])
+    form = {name: change[name] for name in ("grant", "type_version", "most", "currency", "share")}
+    version = transaction_type(found.name).version
+    if (
+        digest(form) != change["digest"]
+        or found.autonomy != Autonomy.PROPOSE
+        or version != form["type_version"]
+    ):
+        raise Conflict(
+            "the grant or the type has changed since it was asked for; ask anew", code="rule_moved"
+        )
+    check_reachable(found)
+    SamplingRule.objects.create(
+        grant=found,
+        **{name: form[name] for name in ("type_version", "most", "currency", "share")},
+        digest=change["digest"],
+        asked_by_id=change["asked_by"],
+        confirmed_by_id=int(actor.id),
+        at=Now(),
+    )
+    asker = User.objects.get(pk=change["asked_by"])
+    named = asker.get_full_name() or asker.username
+    grant(
+        {
+            "version": found.version_id,
+            "kind": found.kind,
+            "name": found.name,
+            "connection": found.connection_id,
+            "autonomy": Autonomy.SAMPLED.value,
+            "asked_by": named,
+            "reason": f"By sampling rule {change['digest'][:12]}.",
+        },
+        actor,
+    )
+    audit.record(
+        "grant.sampling",
+        actor=actor,
+        chain=f"grant:{found.pk}",
+        subject=str(found),
+        detail={**form, "digest": change["digest"], "asked_by": named},
     )
 
 

@@ -18,6 +18,7 @@ from console.registry import apply
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any], Actor], None]] = {
     "grant": apply.grant,
+    "sampling": apply.sampling,
     "unfreeze": apply.unfreeze,
     "gate": apply.gate,
     "limit": apply.limit,

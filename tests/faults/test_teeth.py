@@ -139,7 +139,7 @@ BUGS = [
     ),
     Bug(
         "the database does not ask for an approval",
-        "console/migrations/0002_guards.py",
+        "console/migrations/0017_sampling.py",
         "    IF holding IS DISTINCT FROM 'committing' OR agreed = 0 THEN\n",
         "    IF false THEN\n",
         "tests/lifecycle/test_guards.py::test_an_attempt_without_an_approval_is_refused",
