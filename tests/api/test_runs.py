@@ -24,18 +24,12 @@ from console.models import (
 from console.registry import gates
 from tests.api.conftest import Caller, document, told
 from tests.cast import Planner, agent, envelope, key, version
-from tests.evals.frozen import NAME, PROMISE, case, question, right_day, suite
+from tests.evals.frozen import NAME, PROMISE, case, question, right_day, small_gate, suite
 
 pytestmark = pytest.mark.django_db
 
 OPEN = {"suite": NAME}
 Sit = Callable[[Caller, dict[str, Any], bool], None]
-
-
-def small_gate(about: str = PROMISE, **change: str) -> None:
-    """A bar that a handful of cases prove."""
-    kind = Grant.TYPE if about == PROMISE else Grant.TOOL
-    gates.set_gate(kind, about, change={"bar": "0.5", **change}, by=None, actor=OPERATOR)
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from console.audit import OPERATOR
-from console.catalogue import read_tools
-from console.evals import suites
-from console.models import EvalSuite
+from console.catalogue import read_tools, transaction_types
+from console.evals import runs, sitting, suites
+from console.models import EvalRun, EvalSuite, Grant
+from console.registry import gates
+from tests.cast import Planner
 
 AS_OF = "2026-10-02T07:30:00Z"
 PROMISE = "sales_order_promise"
@@ -78,3 +80,34 @@ def lines(cases: Iterable[Mapping[str, Any]]) -> list[bytes]:
 def suite(cases: Iterable[Mapping[str, Any]], name: str = NAME) -> EvalSuite:
     """An imported suite."""
     return suites.import_cases(name, lines(cases), source="tests", by=None, actor=OPERATOR).suite
+
+
+def small_gate(about: str = PROMISE, **change: str) -> None:
+    """A bar that six cases prove."""
+    kind = Grant.TYPE if about in transaction_types() else Grant.TOOL
+    gates.set_gate(kind, about, change={"bar": "0.5", **change}, by=None, actor=OPERATOR)
+
+
+def sit(
+    by: Planner, *, wrong: int = 0, harmless: int = 0, name: str = NAME, practice: bool = False
+) -> EvalRun:
+    """A finished run: the first `wrong` answers name another day, the next `harmless` leave undone what was right."""
+    opened = runs.open_run(
+        by.version, raw=json.dumps({"suite": name, "practice": practice}).encode(), actor=by.actor
+    )
+    run = opened.run
+    slips = harmless
+    for place in range(sitting.answered(run), run.sittings):
+        now = sitting.current(run)
+        right = now.case.acceptable[0]
+        if place < wrong:
+            order = now.case.readings[0].arguments["order"]
+            right = {"order": order, "promised_date": "2029-01-01"}
+        elif slips and right is not None:
+            right, slips = None, slips - 1
+        if right is None:
+            sitting.nothing(run, raw=json.dumps({"case": place + 1}).encode())
+            continue
+        sent = {"transaction_type": now.case.type, "payload": right, "rationale": "Then it is ready."}
+        sitting.propose(run, raw=json.dumps(sent).encode(), key=f"k{place}")
+    return runs.finish(run, raw=b"{}", actor=by.actor)
