@@ -23,7 +23,7 @@ from console.canonical import text_digest
 from console.checks.shape import parse, validated
 from console.errors import Conflict, Denied, Missing, Refused
 from console.evals import gate, sitting, suites
-from console.evals.bounds import Plan, left
+from console.evals.bounds import Plan, at_most, left
 from console.models import (
     Agent,
     AgentVersion,
@@ -201,6 +201,57 @@ def rescored(run: EvalRun) -> list[int]:
         if sitting.judged(run, sitting.case_of(one.case), one.given)
         != {name: getattr(one, name) for name in ("right", "critical", "differences", "fields", "nearest")}
     ]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run beside the last one of another version: cases that both sat first, and which came out otherwise.
+
+    `chance`: how likely so lopsided a difference is when neither is better (exact McNemar test, two-sided).
+    """
+
+    before: EvalRun
+    common: int
+    worse: tuple[int, ...]
+    better: int
+    chance: float
+
+
+def compared(run: EvalRun) -> Comparison | None:
+    """The run beside the newest finished one of another version of its agent before it; None where there is none.
+
+    Q. McNemar, "Note on the sampling error of the difference between correlated proportions", Psychometrika 12 (1947).
+    """
+    before = (
+        EvalRun.objects.select_related("version__agent", "suite")
+        .filter(
+            version__agent=run.version.agent_id,
+            kind=run.kind,
+            about=run.about,
+            practice=run.practice,
+            finished_at__isnull=False,
+            id__lt=run.pk,
+        )
+        .exclude(version=run.version_id)
+        .order_by("-id")
+        .first()
+    )
+    if before is None:
+        return None
+    old, new = (_by_digest(one) for one in (before, run))
+    both = [digest for digest in new if digest in old]
+    worse = tuple(new[digest][0] for digest in both if old[digest][1] and not new[digest][1])
+    better = sum(new[digest][1] and not old[digest][1] for digest in both)
+    apart = len(worse) + better
+    chance = min(1.0, 2 * at_most(min(len(worse), better), apart, 0.5)) if apart else 1.0
+    return Comparison(before, len(both), worse, better, chance)
+
+
+def _by_digest(run: EvalRun) -> dict[str, tuple[int, bool]]:
+    rows = RunAnswer.objects.filter(run=run, place__lt=run.cases)
+    return {
+        digest: (place, right) for digest, place, right in rows.values_list("case__digest", "place", "right")
+    }
 
 
 def _gate_and_suite(opening: Opening) -> tuple[Gate, EvalSuite]:
