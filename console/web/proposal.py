@@ -203,6 +203,8 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "may_not": may_not,
         "mine": mine,
         "may_decide": in_review and not may_not and mine is None,
+        "may_curate": proposal.state in {State.COMMITTED, State.REJECTED}
+        and bool(access.roles(request.user) & access.CONFIRMS),
         "may_settle": proposal.state == State.OUTCOME_UNKNOWN and not may_not,
         "test": _test(proposal, decisions, user, seen),
         "amendable": bool(type_ and any(field.amendable for field in type_.fields)),

@@ -13,6 +13,7 @@ from console.web import (
     agents,
     audit,
     decisions,
+    evals,
     exceptions,
     exhibits,
     figures,
@@ -146,6 +147,28 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "figures/", figures.page, "figures", get=READS, doing="see figures", nav=Nav("Figures", "activity")
+    ),
+    Route("evals/", evals.page, "evals", get=READS, doing="see evals", nav=Nav("Evals", "graduation-cap")),
+    Route("evals/suites/<slug:name>/", evals.suite, "eval-suite", get=READS, doing="see evals"),
+    Route(
+        "evals/suites/<slug:name>/next",
+        evals.next_version,
+        "eval-suite-next",
+        post=CONFIGURES,
+        doing="freeze cases",
+    ),
+    Route(
+        "evals/gates/<slug:about>", evals.set_gate, "eval-gate", post=CONFIGURES, doing="ask for another gate"
+    ),
+    Route("evals/cases/<int:pk>/", evals.case, "eval-case", get=READS, doing="see evals"),
+    Route("evals/runs/<str:run>/", evals.run, "eval-run", get=READS, doing="see evals"),
+    Route(
+        "proposals/<str:ref>/case",
+        evals.accept,
+        "eval-accept",
+        get=CONFIRMS,
+        post=CONFIRMS,
+        doing="make a case",
     ),
     Route("systems/", systems.page, "systems", get=READS, doing="see systems", nav=Nav("Systems", "plug")),
     Route("systems/<slug:name>/", systems.connection, "system", get=READS, doing="see systems"),
