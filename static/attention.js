@@ -5,12 +5,12 @@
   const look = (part) => {
     const summary = part.querySelector("summary");
     const name = part.dataset.part || (summary && summary.firstChild ? summary.firstChild.textContent.trim() : "");
-    if (name && part.open && part.closest("main")) opened.add(name.slice(0, 60));
+    if (name && part.open && part.closest("main")) opened.add(name.replaceAll("|", " ").slice(0, 60));
   };
   for (const part of document.querySelectorAll("main details[open]")) look(part);
   document.addEventListener("toggle", (event) => { if (event.target.tagName === "DETAILS") look(event.target); }, true);
   document.addEventListener("submit", (event) => {
     const kept = event.target.querySelector("input[name=unfolded]");
-    if (kept) kept.value = JSON.stringify([...opened]);
+    if (kept) kept.value = "|" + [...opened].join("|");
   });
 })();

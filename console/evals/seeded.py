@@ -146,14 +146,16 @@ def close(*, actor: Actor) -> int:
 
 
 def _sources() -> list[Proposal]:
-    """What may be copied, in random order: what was committed first, then what waits and nobody has answered."""
-    used = SeededTest.objects.order_by("-id").values_list("source_id", flat=True)[:TRIES]
+    """What may be copied, in random order: what was committed first, then what waits and nobody has answered.
+
+    What was copied lately comes last.
+    """
+    used = set(SeededTest.objects.order_by("-id").values_list("source_id", flat=True)[:TRIES])
     rows = (
         Proposal.objects.filter(seeded=False, grant__autonomy=Autonomy.PROPOSE)
         .select_related(
             "agent_version__agent", "connection__system", "grant__connection", "grant__version__agent"
         )
-        .exclude(pk__in=list(used))
         .order_by("-pk")
     )
     past = list(rows.filter(state=State.COMMITTED)[:TRIES])
@@ -161,7 +163,7 @@ def _sources() -> list[Proposal]:
     waiting = list(rows.filter(~Exists(answered), state=State.IN_REVIEW)[:TRIES])
     CHANCE.shuffle(past)
     CHANCE.shuffle(waiting)
-    return [*past, *waiting][:TRIES]
+    return sorted([*past, *waiting], key=lambda one: one.pk in used)[:TRIES]
 
 
 def _variant(source: Proposal) -> Variant | None:

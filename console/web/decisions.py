@@ -6,7 +6,6 @@ shows the proposal as it is now, with who was first and what changed since.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +25,7 @@ from console.errors import Conflict, Denied, Held, Refused
 from console.findings import Status
 from console.lifecycle import attention, by_hand, limits, review
 from console.models import Answer, Assessment, Decision, Proposal, Reason, Revision, State
+from console.policy.attention import shortest
 from console.web import amending, context, queue, rendering, showing
 from console.web import proposal as proposals
 from console.web.guards import actor, signed_in
@@ -181,7 +181,7 @@ def _form(request: HttpRequest, found: Proposal, which: str, refused: Refused | 
         "posted": request.POST,
         "refused": refused,
         "errors": _errors(refused),
-        "again": attention.asked(found, assessment, limits.of_attention()) if which == "approve" else None,
+        **(_asked(found, assessment) if which == "approve" else {}),
         "groups": amending.inputs(type_, found, assessment, request.POST, refused)
         if which == "amend" and type_
         else [],
@@ -282,15 +282,19 @@ def _dwell(request: HttpRequest) -> int | None:
     return None
 
 
+def _asked(found: Proposal, assessment: Assessment) -> dict[str, Any]:
+    """What is asked of the person besides their answer: how long to look, and the value to type again."""
+    now = limits.of_attention()
+    return {"again": attention.asked(found, assessment, now), "shortest": shortest(now, found.risk)}
+
+
 def _unfolded(request: HttpRequest) -> tuple[str, ...] | None:
-    """Which folded parts of the page the person opened, by the browser's word: JSON names, empty where unknown."""
-    try:
-        told = json.loads(request.POST.get("unfolded", "")[:PARTS_LENGTH])
-    except ValueError:
+    """Which folded parts of the page the person opened, by the browser's word: "|one|another"; unknown when empty."""
+    told = request.POST.get("unfolded", "")[:PARTS_LENGTH]
+    if not told.startswith("|"):
         return None
-    if not isinstance(told, list):
-        return None
-    return tuple(dict.fromkeys(str(one)[:60] for one in told[:PARTS]))
+    names = ("".join(letter for letter in one if letter.isprintable())[:60] for one in told.split("|"))
+    return tuple(dict.fromkeys(name for name in names if name))[:PARTS]
 
 
 def _errors(refused: Refused | None) -> dict[str, list[Finding]]:

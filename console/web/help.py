@@ -30,6 +30,10 @@ WORDS = (
         "Kill switch",
         "Stop, now: everything, a system, a transaction type, an agent. Nothing is lost; it waits.",
     ),
+    (
+        "Test of attention",
+        "A wrong copy of a real proposal among the others. It cannot be sent, counts nowhere, and is told at once.",
+    ),
     ("Incident", "Something that must not happen did, or might have. Somebody has to look."),
     ("Checkpoint", "A signed head of all audit entries so far. Keep copies elsewhere."),
 )

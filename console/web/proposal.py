@@ -26,7 +26,7 @@ from console import access, audit
 from console.audit import VERBS
 from console.catalogue import specs, transaction_types
 from console.errors import Missing
-from console.evals import gate, slips
+from console.evals import gate
 from console.evals.nearest import nearest
 from console.findings import Verdict
 from console.lifecycle import by_hand, record, review
@@ -281,8 +281,6 @@ def _test(
         "answer": answer,
         "mine": answer.by_id == user.pk,
         "anchor": next((cell.anchor for cell in cells if cell.label.casefold() == labelled), ""),
-        "right": slips.words(found.right),
-        "wrong": slips.words(found.wrong),
     }
 
 

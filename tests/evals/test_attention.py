@@ -155,7 +155,7 @@ def client_of(people: People, who: str = "ana") -> Client:
 
 def post(client: Client, one: Proposal, **sent: Any) -> Any:
     """What a script would send as an approval, with whatever it claims of its own time."""
-    data = {"seen": shown(one).digest, "dwell_ms": "86400000", "opened": "0", "unfolded": "[]", **sent}
+    data = {"seen": shown(one).digest, "dwell_ms": "86400000", "opened": "0", "unfolded": "|", **sent}
     return client.post(f"/proposals/{one.ref}/approve", data)
 
 
@@ -226,6 +226,31 @@ def test_no_script_gets_an_approval_past_the_shortest_look_and_nothing_typed_is_
         ).status_code
         == 302
     )
+
+
+@committing
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (
+            {"unfolded": "|What happened so far|Exactly what is sent"},
+            ["What happened so far", "Exactly what is sent"],
+        ),
+        ({"unfolded": "|"}, []),
+        ({"unfolded": ""}, None),
+        ({}, None),
+        ({"unfolded": "[[[["}, None),
+        ({"unfolded": "|a\x00b\u2066|" + "x" * 5000}, ["ab", "x" * 60]),
+    ],
+)
+def test_what_was_unfolded_is_kept_as_the_browser_said_and_unknown_without_a_script(
+    sent: dict[str, str], kept: list[str] | None, planner: Planner, people: People, erp: SandboxProcess
+) -> None:
+    one = in_review(planner, reschedule(erp))
+    data = {"seen": shown(one).digest, "reason": "bad_timing", **sent}
+    assert client_of(people).post(f"/proposals/{one.ref}/reject", data).status_code == 302
+    given = Decision.objects.get(proposal=one)
+    assert (given.unfolded, given.edits, given.seeded) == (kept, [], False)
 
 
 @committing
