@@ -112,6 +112,7 @@ VERBS: Mapping[str, Verb] = {
     "run.finish": Verb("finished eval run {subject}"),
     "gate.open": Verb("opened the gate of {subject}", "good"),
     "gate.stay": Verb("kept the gate of {subject} closed", "warn"),
+    "value.baseline": Verb("timed work by hand: {subject}"),
     "audit.export": Verb("exported {subject}"),
     "console.start": Verb("set up {subject}"),
 }

@@ -244,7 +244,7 @@ def timeline(grant: Grant, *, days: int) -> list[Column]:
     """The window of one grant in `COLUMNS` equal parts, oldest first."""
     width = days * 86_400 / COLUMNS
     with database.cursor() as cursor:
-        cursor.execute(TIMELINE, {**_values([grant.pk], days), "columns": COLUMNS, "column": width})
+        cursor.execute(TIMELINE, {**values([grant.pk], days), "columns": COLUMNS, "column": width})
         found = {ago: Column(*counts) for ago, *counts in cursor.fetchall()}
     return [found.get(ago, Column(0, 0, 0)) for ago in reversed(range(COLUMNS))]
 
@@ -252,7 +252,7 @@ def timeline(grant: Grant, *, days: int) -> list[Column]:
 def reasons(grant: Grant, *, days: int) -> list[tuple[str, int]]:
     """Why people overrode, in the words they chose from, with the number of proposals; most first."""
     with database.cursor() as cursor:
-        cursor.execute(REASONS, {**_values([], days), "grant": grant.pk})
+        cursor.execute(REASONS, {**values([], days), "grant": grant.pk})
         return [
             (str(Reason(reason).label) if reason else "Amended, with a note", count)
             for reason, count in cursor.fetchall()
@@ -334,7 +334,8 @@ def _spread_of(n: int, half: float | None, most: float | None) -> Spread:
     return Spread(n, half if n >= FOR_HALF else None, most if n >= FOR_MOST else None)
 
 
-def _values(grants: Sequence[int], days: int) -> dict[str, Any]:
+def values(grants: Sequence[int], days: int) -> dict[str, Any]:
+    """What `ROWS` wants to be told."""
     return {
         "grants": list(grants),
         "window": dt.timedelta(days=days),
@@ -345,7 +346,7 @@ def _values(grants: Sequence[int], days: int) -> dict[str, Any]:
 
 def _rows(statement: str, grants: Sequence[int], days: int) -> list[dict[str, float]]:
     with database.cursor() as cursor:
-        cursor.execute(statement, _values(grants, days))
+        cursor.execute(statement, values(grants, days))
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -354,5 +355,5 @@ def _read_rows(
     versions: set[int], days: int
 ) -> list[tuple[int, int, str | None, int, int, float | None, float | None]]:
     with database.cursor() as cursor:
-        cursor.execute(READ, {**_values([], days), "versions": sorted(versions)})
+        cursor.execute(READ, {**values([], days), "versions": sorted(versions)})
         return list(cursor.fetchall())

@@ -25,6 +25,7 @@ from console.web import (
     systems,
     tasks,
     types,
+    value,
 )
 from console.web import (
     help as help_page,
@@ -169,6 +170,15 @@ ROUTES: tuple[Route, ...] = (
         get=CONFIRMS,
         post=CONFIRMS,
         doing="make a case",
+    ),
+    Route("figures/value/", value.page, "value", get=READS, doing="see the value ledger"),
+    Route("figures/value.csv", value.as_csv, "value-csv", get=READS, doing="take the value ledger"),
+    Route(
+        "figures/value/baselines",
+        value.measure,
+        "baseline-add",
+        post=CONFIGURES,
+        doing="write down a baseline",
     ),
     Route("systems/", systems.page, "systems", get=READS, doing="see systems", nav=Nav("Systems", "plug")),
     Route("systems/<slug:name>/", systems.connection, "system", get=READS, doing="see systems"),

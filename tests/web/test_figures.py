@@ -35,7 +35,7 @@ def decide(waiting: Make, people: People, erp: SandboxProcess, approve: int, rej
             "by": people.ana,
             "seen": seen(one).digest,
             "actor": named(people.ana),
-            "dwell_ms": 45_000,
+            "look": review.Look(dwell_ms=45_000),
         }
         if place < reject:
             review.reject(one, reason="wrong_value", note="The date is wrong.", **about)
