@@ -27,7 +27,7 @@ from console.models import (
     Reading,
     Widening,
 )
-from console.registry import agents, grants, keys
+from console.registry import agents, grants, keys, sampling
 from console.web import ladder
 from console.web.guards import actor, signed_in
 
@@ -184,6 +184,20 @@ def step_down(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("agent", slug=slug)
 
 
+def ask_sampling(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Ask a second person to countersign a sampling rule."""
+    done = sampling.ask(
+        _grant(slug, pk),
+        most=request.POST.get("most", "").strip(),
+        currency=request.POST.get("currency", "").strip(),
+        share=_number(request.POST.get("share", "")),
+        by=signed_in(request),
+        actor=actor(request),
+    )
+    _tell(request, done, "")
+    return redirect("agent", slug=slug)
+
+
 def unfreeze(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Ask a second person to let it go on."""
     _tell(request, grants.unfreeze(_grant(slug, pk), by=signed_in(request), actor=actor(request)), "")
@@ -215,7 +229,9 @@ def _context(request: HttpRequest, one: Agent) -> dict[str, object]:
         .select_related("connection")
         .defer("answer")
         .order_by("-id")[:RECENT],
-        "asked": Widening.objects.filter(decided_at__isnull=True, kind__in=("grant", "caps", "unfreeze"))
+        "asked": Widening.objects.filter(
+            decided_at__isnull=True, kind__in=("grant", "caps", "unfreeze", "sampling")
+        )
         .filter(
             Q(change__version__in=[version.pk for version in versions])
             | Q(change__agent=one.pk)

@@ -15,17 +15,21 @@ from console.errors import Refused
 from console.evals import gate, shadow
 from console.evals.drift import OVERRIDES
 from console.evals.versions import of_agent, told_apart
+from console.lifecycle import sampling
 from console.models import (
     AgentVersion,
+    Assessment,
     AuditEntry,
     Autonomy,
     Grant,
     OverrideChart,
     Proposal,
+    Sampled,
     ShadowLook,
     State,
 )
-from console.registry import evidence
+from console.registry import evidence, reach
+from console.registry import sampling as rules
 from console.web import rendering
 from integrations.contract import Kind, TransactionType
 
@@ -36,6 +40,7 @@ TURNS = {
     "grant.unfreeze": "unfrozen",
     "grant.demote": "back in shadow, by its figures",
     "grant.lower": "put down",
+    "grant.sampling": "sampling rule countersigned",
 }
 
 
@@ -61,6 +66,14 @@ def in_shadow(proposal: Proposal, type_: TransactionType | None) -> dict[str, An
     }
 
 
+def by_rule(proposal: Proposal, assessment: Assessment | None) -> str:
+    """By which rule it passed without a person, in words; "" where people decided. Asks only of sampled grants."""
+    if proposal.autonomy != Autonomy.SAMPLED or assessment is None:
+        return ""
+    drawn = Sampled.objects.filter(assessment=assessment, picked=False).select_related("rule").first()
+    return sampling.words(drawn.rule, drawn.draw) if drawn is not None else ""
+
+
 @dataclass(frozen=True)
 class Turn:
     """One line of a grant's history: what was done to it, by whom, at whose asking, and why."""
@@ -79,7 +92,7 @@ def of_grants(grants: Sequence[Grant]) -> None:
 
     `history` newest first; `agreed` in shadow; `eval`, its last run; `alarm_after`: overrides in a row that would put
     it down now; `next_rung` with `missing`, what it takes in sentences; `lower_rung`, where the button leads;
-    `upward`, what can be asked for.
+    `upward`, what can be asked for; `rule` in force, and whether one `may_sample` at all.
     """
     typed = [grant for grant in grants if grant.kind == Grant.TYPE]
     agreed = shadow.agreements([grant.pk for grant in typed])
@@ -98,6 +111,8 @@ def of_grants(grants: Sequence[Grant]) -> None:
             missing=_missing(grant, after),
             lower_rung=_lower_rung(grant),
             upward=_upward(grant),
+            rule=rules.in_force(grant) if grant.autonomy == Autonomy.SAMPLED else None,
+            may_sample=grant.autonomy == Autonomy.PROPOSE and not reach.unreachable(grant),
         )
 
 

@@ -185,6 +185,7 @@ def shown_of(request: HttpRequest, proposal: Proposal) -> dict[str, Any]:
         "decisions": decisions,
         "facts": assessment.facts if assessment else None,
         "moved": _moved(type_, assessment),
+        "by_rule": ladder.by_rule(proposal, assessment),
         "shadow": ladder.in_shadow(proposal, type_),
         "record": record.of_version(proposal.agent_version_id, proposal.transaction_type),
         "eval": gate.standing(proposal.agent_version, proposal.transaction_type),
@@ -220,7 +221,7 @@ def status_of(request: HttpRequest, proposal: Proposal, assessment: Assessment |
     others = claim is not None and claim.until > timezone.now() and claim.by_id != request.user.pk
     shown: dict[str, Any] = {
         "proposal": proposal,
-        "held": queue.held_by(proposal, context.stops(request)),
+        "held": _sentence(queue.held_by(proposal, context.stops(request))),
         "next_step": _next_step(proposal),
         "looking": claim.by if claim is not None and others else None,
         "every": 2 if proposal.state in MOVING else 15,
@@ -228,6 +229,10 @@ def status_of(request: HttpRequest, proposal: Proposal, assessment: Assessment |
     }
     inner = render_to_string("proposal/state.html", shown, request)
     return {**shown, "inner": inner, "etag": hashlib.sha256(inner.encode()).hexdigest()[:20]}
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def _next_step(proposal: Proposal) -> str:

@@ -140,6 +140,13 @@ ROUTES: tuple[Route, ...] = (
         doing="put a grant one rung down",
     ),
     Route(
+        "agents/<slug:slug>/grants/<int:pk>/sampling",
+        agents.ask_sampling,
+        "grant-sampling",
+        post=CONFIGURES,
+        doing="ask for a sampling rule",
+    ),
+    Route(
         "agents/<slug:slug>/grants/<int:pk>/unfreeze",
         agents.unfreeze,
         "grant-unfreeze",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -14,7 +16,9 @@ from console.evals.drift import OVERRIDES
 from console.evals.versions import Overridden, told_apart
 from console.models import Autonomy, Grant, Incident, State, Widening
 from tests.cast import People, Planner
+from tests.evals.frozen import case, sit, small_gate, suite
 from tests.lifecycle.corridor import assessed, fresh, in_review, promise, proposed, reschedule
+from tests.lifecycle.test_sampling import small
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -149,3 +153,55 @@ def test_the_last_eval_stands_beside_a_decision_and_on_the_ladder_with_n_interva
     assert "has sat no eval run on this type" in page
     Grant.objects.filter(version=planner.version, name=PROMISE).update(autonomy="shadow")
     assert "This type has no gate yet" in ana.get("/agents/planner/").content.decode()
+    suite(case(number) for number in range(6))
+    small_gate()
+    assert "a run over 6 cases, without a fault" in ana.get("/agents/planner/").content.decode()
+    sit(planner)
+    for url in (f"/proposals/{one.ref}/", "/agents/planner/"):
+        page = ana.get(url).content.decode()
+        assert "<strong>6 of 6 right</strong> (60 to 100 % with 95 % confidence)" in page
+        assert "gate open" in page
+    assert "a run over 6 cases" not in page
+    sit(planner, wrong=1)
+    page = ana.get(f"/proposals/{one.ref}/").content.decode()
+    assert "<strong>5 of 6 right</strong>" in page
+    assert "gate closed" in page
+    assert "See the 1 it got wrong" in page
+
+
+def test_a_rule_is_offered_only_where_it_may_stand_and_what_it_passed_says_so_on_every_page(
+    people: People,
+    grant: Grant,
+    planner: Planner,
+    erp: SandboxProcess,
+    signed_in: SignIn,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dora, ana = signed_in(people.dora), signed_in(people.ana)
+    promises = Grant.objects.get(version=planner.version, name=PROMISE)
+    url = f"/agents/planner/grants/{promises.pk}/sampling"
+    form = {"most": "900", "currency": "EUR", "share": "10"}
+    assert "Ask for the rule" not in dora.get("/agents/planner/").content.decode()
+    assert dora.post(url, form).status_code == 422
+    settings.SAMPLED_APPROVAL = True
+    offered = dora.get("/agents/planner/").content.decode()
+    assert url in offered
+    assert f"/agents/planner/grants/{grant.pk}/sampling" not in offered
+    dora.post(url, form)
+    asked = Widening.objects.get()
+    assert (
+        "without a person up to 900.00 EUR; 10 % are picked" in ana.get("/administration/").content.decode()
+    )
+    ana.post(f"/administration/widenings/{asked.pk}/confirm")
+    page = ana.get("/agents/planner/").content.decode()
+    for part in ("Up to 900.00 EUR it goes without a person", "From propose to sampled", ">Sampled</li>"):
+        assert part in page, part
+    monkeypatch.setattr(secrets, "randbelow", lambda _: 50)
+    one = assessed(proposed(planner, small(erp), PROMISE))
+    assert one.state == State.APPROVED
+    page = ana.get(f"/proposals/{one.ref}/").content.decode()
+    assert "Passed without a person." in page
+    assert "draw 50, picked below 10" in page
+    assert "1 more passed by a sampling rule, without a person; they are in no rate." in page
+    assert "1 passed by a rule, without a person" in ana.get("/agents/planner/").content.decode()
