@@ -52,6 +52,18 @@ STEPS = (
         "With Prefer: wait the answer comes when the state changes, 30 seconds at most.",
         'curl -H "Authorization: Bearer $KEY" -H "Prefer: wait=30" {url}/proposals/CS-...',
     ),
+    (
+        "Sit a run",
+        (
+            "How a version earns a write: the same reads and proposals over frozen cases. Opening states the plan, "
+            "what it costs and how likely you are to pass, and gives a key for this run alone; GET .../case gives the "
+            "case whose turn it is."
+        ),
+        (
+            'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\\n'
+            '  -d \'{{"suite": "promises-2026q3", "practice": true}}\' {url}/runs'
+        ),
+    ),
 )
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.http import HttpResponse
+from django.test.utils import CaptureQueriesContext
 
 from console.audit import OPERATOR
-from console.evals import runs
+from console.evals import runs, sitting
 from console.models import (
     AuditEntry,
     EvalRun,
@@ -358,6 +360,53 @@ def test_the_tools_of_a_run_are_what_its_cases_froze_and_its_type(call: Caller) 
     assert [one["name"] for one in found["read_tools"]] == ["sales_order"]
     assert [one["name"] for one in found["transaction_types"]] == [PROMISE]
     assert found["transaction_types"][0]["connections"][0]["name"] == "frozen"
+
+
+def test_a_run_of_five_hundred_cases_is_answered_counted_and_gated_in_a_few_statements_each(
+    call: Caller, planner: Planner
+) -> None:
+    suite(case(number) for number in range(500))
+    small_gate(cases="500")
+    url, run_key = opened(call)
+    run = EvalRun.objects.get()
+    assert run.cases == 500
+    spent = []
+    for _ in range(2):
+        now = told(call("GET", f"{url}/case", key=run_key))
+        order = now["words"].split()[4]
+        body = {"arguments": {"order": order}}
+        with CaptureQueriesContext(connection) as reading:
+            call("POST", "reads/sales_order", body, key=run_key)
+        payload = {"order": order, "promised_date": "2031-01-01"}
+        with CaptureQueriesContext(connection) as answering:
+            sent = envelope(PROMISE, payload=payload)
+            call("POST", "proposals", sent, {"Idempotency-Key": order}, key=run_key)
+        spent.append((len(reading), len(answering)))
+    assert spent[0] == spent[1]
+    assert max(spent[0]) <= 10, spent
+    rows = {row.pk: row for row in run.suite.cases.all()}
+    for place in range(2, 500):
+        row = rows[run.drawn[place]]
+        frozen_case = sitting.case_of(row)
+        given = frozen_case.acceptable[0]
+        RunAnswer.objects.create(
+            run=run,
+            place=place,
+            case=row,
+            key=f"bulk {place}",
+            fingerprint="",
+            given=given,
+            at=run.started_at,
+            **sitting.judged(run, frozen_case, given),
+        )
+    with CaptureQueriesContext(connection) as finishing:
+        done = told(call("POST", f"{url}/finish", {}, key=run_key))
+    assert done["result"]["cases"] == 500
+    assert len(finishing) <= 25, len(finishing)
+    assert planner.version.gate_decisions.count() == 1
+    with CaptureQueriesContext(connection) as rescoring:
+        assert runs.rescored(run) == []
+    assert len(rescoring) <= 5
 
 
 @pytest.mark.usefixtures("six")

@@ -38,6 +38,7 @@ def test_production_starts_when_everything_is_right(monkeypatch: pytest.MonkeyPa
     assert found["SESSION_COOKIE_NAME"].startswith("__Host-")
     assert found["SESSION_COOKIE_SECURE"]
     assert found["CSRF_COOKIE_SECURE"]
+    assert found["GATES_REQUIRED"], "who leaves it out in production gets the gate"
     assert not any(
         "unsafe" in source
         for row in found["CONTENT_SECURITY_POLICY"]["DIRECTIVES"].values()
