@@ -347,6 +347,8 @@ def test_beat_plants_one_when_as_many_came_as_chance_wanted_and_never_two(
     assert test.source.pk in {first.pk, second.pk}
     assert seeded.plant() is None
     assert test.asked_by is None
+    monkeypatch.setattr(seeded, "gap", lambda _share, _last: 0)
+    assert not seeded.due(), "one waits already, and the queue is short"
 
 
 def test_a_test_that_nobody_answers_expires_and_the_log_says_then_what_it_was(test: SeededTest) -> None:
