@@ -142,12 +142,12 @@ def _too_soon(
     seen = opened if approved is None else min(opened, approved)
     if seen < wanted:
         left = math.ceil(wanted - seen)
-        since = "you opened it" if seen == opened else "your last approval"
+        since = "when you opened it" if seen == opened else "your last approval"
         yield Finding(
             "attention.too_soon",
             Level.ERROR,
-            f"At {risk} risk at least {wanted} seconds lie between what you approve; {left} are left since {since}.",
-            hint="Nothing is lost: look at what changes, then press again.",
+            f"A look at {risk} risk takes at least {wanted} seconds, from {since} on; {left} more.",
+            hint="Nothing is lost: look at what changes, and press again then.",
         )
 
 

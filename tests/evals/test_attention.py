@@ -217,7 +217,7 @@ def test_no_script_gets_an_approval_past_the_shortest_look_and_nothing_typed_is_
     assert post(ana, one).status_code == 302
     late = post(ana, other)
     assert late.status_code == 422
-    assert "since your last approval" in late.content.decode()
+    assert "from your last approval on" in late.content.decode()
     assert Decision.objects.count() == 1
     # Saying no is never held up.
     assert (

@@ -17,8 +17,8 @@ from console.access import person as named
 from console.audit import WORKER
 from console.catalogue import transaction_types
 from console.errors import Denied, Refused
+from console.evals import alarms, live, seeded, slips, value
 from console.evals import figures as live_figures
-from console.evals import live, seeded, slips
 from console.evals.versions import of_agent
 from console.lifecycle import limits, record, review
 from console.lifecycle.commit import commit
@@ -140,8 +140,10 @@ def figures(planner: Planner) -> dict[str, Any]:
         "own": list(Client(headers=planner.headers).get("/api/v1/proposals").json()["proposals"]),
         "grants": [one for days in (7, 90) for one in live_figures.of_grants(list(grants), days=days)],
         "timelines": [live_figures.timeline(one, days=7) for one in grants],
+        "burn": [alarms.standing(one) for one in grants],
         "reasons": [live_figures.reasons(one, days=7) for one in grants],
         "versions": of_agent(planner.agent.pk),
+        "ledger": value.ledger(days=30),
     }
 
 
