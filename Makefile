@@ -19,7 +19,7 @@ demo: ## start everything on this machine, seeded, until Ctrl-C
 	@$(RUN) manage.py demo $(ARGS)
 
 test: lint ## lint, then every test (ARGS="-k word" for some)
-	@$(DEV) -m pytest -n 2 --dist loadfile -m "not bench and not soak" $(ARGS)
+	@$(DEV) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not bench and not soak" $(ARGS)
 
 check: lint ## lint, then the tests that need no browser and no worker: a quick look before a commit
 	@$(DEV) -m pytest -n 2 --dist loadfile $(PURE) -m "not browser and not bench and not soak" $(ARGS)

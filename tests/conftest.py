@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,6 +214,27 @@ def _commits_without_clean_up(item: pytest.Item) -> bool:
     return bool(commits) and databases != "__all__" and not {"default", "owner"} <= set(databases)
 
 
+# Files that take minutes, the longest first: begun last, one of them alone would keep a whole run waiting.
+_LONGEST = (
+    "integrations/test_rpa.py",
+    "integrations/tryton/test_tryton_conformance.py",
+    "journeys/test_rpa.py",
+    "faults/test_teeth.py",
+    "faults/test_crash_sweep.py",
+    "faults/test_faults.py",
+    "integrations/test_replica_answers.py",
+    "journeys/test_sap.py",
+    "journeys/test_middleware.py",
+    "stack/test_demo.py",
+)
+
+
+def _place(path: Path) -> int:
+    """Where a file stands among the longest; the others come after them, by how many tests they have."""
+    name = path.relative_to(ROOT / "tests").as_posix()
+    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse tests that would leave rows behind; mark what needs a browser, and skip it visibly without one.
 
@@ -224,8 +246,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             'pytest.mark.django_db(transaction=True, databases=["default", "owner"]):\n  '
             + "\n  ".join(careless)
         )
+    tests_of_file = Counter(item.path for item in items)
+    items.sort(key=lambda item: (_place(item.path), -tests_of_file[item.path], item.path))
     for item in items:
-        if "page" in getattr(item, "fixturenames", ()):
+        if {"browser", "page"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.browser)
         if item.get_closest_marker("browser") and not CHROMIUM and os.environ.get("REQUIRE_BROWSER") != "1":
             reason = "no Chromium found: install one (apt-get install chromium) or set CHROMIUM_PATH"
