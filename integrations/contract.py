@@ -587,6 +587,7 @@ class Historian(Reader, Protocol):
         type_: TransactionType,
         *,
         since: dt.datetime,
+        until: dt.datetime | None = None,
         left_out: Counter[str],
         fields: Collection[str] = (),
         ours: Collection[str] = (),
@@ -594,10 +595,11 @@ class Historian(Reader, Protocol):
     ) -> Iterator[Mapping[str, Any]]:
         """Cases in the form of a suite's file, oldest first, each with everything that was readable then, of then.
 
-        `left_out` gets a count for every reason why something that people did is no case. `fields`: of the payload;
-        changes of others are left out; empty for all. `ours`: logins of service accounts, whose writes are no
-        people's. `prompted`: only where the list of exceptions showed trouble then. Unsupported for a type of which
-        the system keeps no history.
+        `since`, `until`: aware; what was done before is not looked at, what was done later is left out. `left_out`
+        gets a count for every reason why something that people did is no case. `fields`: of the payload; changes of
+        others are left out; empty for all. `ours`: logins of service accounts, whose writes are no people's.
+        `prompted`: only where the list of exceptions showed trouble then. Unsupported for a type of which the system
+        keeps no history.
         """
 
 

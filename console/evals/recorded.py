@@ -26,6 +26,7 @@ LIST = "order_status_exceptions"
 WINDOW = dt.timedelta(hours=1)
 """What was read so long before the last look belongs to the case."""
 
+UNSETTLED = "it was done so lately that it may still be corrected"
 NO_TROUBLE = "no list of exceptions was read in the hour before that showed it"
 OURS = "it was proposed here"
 SEVERAL = "several lines of the order changed between two looks"
@@ -62,6 +63,7 @@ def harvest(
     type_name: str,
     *,
     since: dt.datetime,
+    until: dt.datetime | None = None,
     left_out: Counter[str],
     fields: Collection[str] = (),
     prompted: bool = True,
@@ -80,6 +82,9 @@ def harvest(
             if reason:
                 left_out[reason] += 1
             if found is None:
+                continue
+            if until is not None and after.at >= until:
+                left_out[UNSETTLED] += 1
                 continue
             began = _began(connection, key, before)
             if began is None and (prompted or found == {}):

@@ -17,6 +17,7 @@ def harvest(
     type_name: str,
     *,
     since: dt.datetime,
+    until: dt.datetime | None = None,
     left_out: Counter[str],
     fields: Collection[str] = (),
     prompted: bool = True,
@@ -36,5 +37,11 @@ def harvest(
     ours = {account.get("login", "") for one in specs().values() for account in one.accounts.values()}
     historian = cast("Historian", connections.reader(connection))
     return historian.harvest(
-        type_, since=since, left_out=left_out, fields=fields, ours=ours - {""}, prompted=prompted
+        type_,
+        since=since,
+        until=until,
+        left_out=left_out,
+        fields=fields,
+        ours=ours - {""},
+        prompted=prompted,
     )

@@ -47,6 +47,7 @@ _AT_ONCE = 500
 _LIST_ARGUMENTS: tuple[dict[str, Any], ...] = ({"limit": 100}, {}, {"limit": 200})
 
 NO_TROUBLE = "nothing that was readable said why"
+UNSETTLED = "it was done so lately that it may still be corrected"
 OURS = "a service account of ours wrote it"
 SAME_MOMENT = "several lines of the order were changed in the same moment"
 DELETED = "what was changed has been deleted since"
@@ -81,6 +82,7 @@ def harvest(
     type_: TransactionType,
     *,
     since: dt.datetime,
+    until: dt.datetime | None = None,
     left_out: Counter[str],
     fields: Collection[str] = (),
     ours: Collection[str] = (),
@@ -92,6 +94,7 @@ def harvest(
         client: an account that reads.
         type_: one of `TYPES`.
         since: aware; what was done before is not looked at.
+        until: aware; what was done then or later is left out: it may still be corrected. None for nothing.
         left_out: gets a count for every reason why something is no case.
         fields: of the payload; changes of others are left out. Empty for all that the type carries.
         ours: logins of service accounts: what they wrote is what agents proposed.
@@ -108,6 +111,9 @@ def harvest(
     found = _PEOPLE_DID[type_.name](client, since.astimezone(dt.UTC).replace(tzinfo=None), left_out)
     proofs = Proofs()
     for change in sorted(found, key=lambda one: (one.at, one.order, one.line or 0)):
+        if until is not None and change.at.replace(tzinfo=dt.UTC) >= until:
+            left_out[UNSETTLED] += 1
+            continue
         if change.by in numbers:
             left_out[OURS] += 1
             continue

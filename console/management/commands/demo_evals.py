@@ -28,7 +28,7 @@ from console.registry import agents
 from integrations.contract import AdapterError
 
 SUITE, TYPE, FIELDS = "purchase-dates", "purchase_order_line_change", ("delivery_date",)
-QUARTER = dt.timedelta(days=120)
+QUARTER, SETTLED = dt.timedelta(days=120), dt.timedelta(days=2)
 HASTY_KEY = VAR / "demo-hasty.key"
 
 
@@ -60,7 +60,8 @@ class Command(BaseCommand):
         self._say("reading what buyers did last quarter out of the ERP's history")
         left_out: Counter[str] = Counter()
         since = dt.datetime.now(dt.UTC) - QUARTER
-        found = history.harvest(connection, TYPE, since=since, left_out=left_out, fields=FIELDS)
+        until = dt.datetime.now(dt.UTC) - SETTLED
+        found = history.harvest(connection, TYPE, since=since, until=until, left_out=left_out, fields=FIELDS)
         lines = [canonical(dict(case)).encode() for case in found]
         source = f"the history of {connection} since {since.date()}"
         suite = suites.import_cases(SUITE, lines, source=source, by=None, actor=OPERATOR).suite

@@ -18,6 +18,7 @@ from console.reads import history
 from integrations.contract import AdapterError
 
 QUARTER = 92
+SETTLED = 2
 
 
 class Command(BaseCommand):
@@ -33,6 +34,11 @@ class Command(BaseCommand):
         parser.add_argument("--type", required=True, help="the transaction type, such as sales_order_promise")
         parser.add_argument(
             "--since", type=dt.date.fromisoformat, help=f"YYYY-MM-DD; {QUARTER} days ago if left out"
+        )
+        parser.add_argument(
+            "--until",
+            type=dt.date.fromisoformat,
+            help=f"YYYY-MM-DD; {SETTLED} days ago if left out: what is newer may still be corrected",
         )
         parser.add_argument("--fields", default="", help="only changes of these fields, with commas between")
         parser.add_argument(
@@ -74,11 +80,13 @@ class Command(BaseCommand):
             raise CommandError(f"There is no connection {options['connection']}; there are: {known}.")
         today = dt.datetime.now(dt.UTC).date()
         day = options["since"] or today - dt.timedelta(days=QUARTER)
+        last = options["until"] or today - dt.timedelta(days=SETTLED)
         harvest = recorded.harvest if options["recorded"] else history.harvest
         return harvest(
             options["connection"],
             options["type"],
             since=dt.datetime.combine(day, dt.time(), dt.UTC),
+            until=dt.datetime.combine(last, dt.time(), dt.UTC),
             left_out=left_out,
             fields=[name for name in options["fields"].split(",") if name],
             prompted=not options["unprompted"],
