@@ -27,6 +27,7 @@ from tests.lifecycle.corridor import (
     committed,
     fresh,
     later,
+    outcomes,
     proposed,
     prove_accounts,
     reschedule,
@@ -213,6 +214,28 @@ def test_what_the_rule_let_pass_goes_back_to_people_when_the_rule_is_gone_before
     assert one.state == State.RECEIVED
     assert assessed(one).state == State.IN_REVIEW
     assert erp.effects(one.ref) == []
+
+
+def test_a_grant_put_down_between_claim_and_send_stops_what_the_rule_let_pass(
+    grant: Grant,
+    planner: Planner,
+    people: People,
+    erp: SandboxProcess,
+    draw: Callable[[int], None],
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prove_accounts()
+    ruled(grant, people)
+    draw(99)
+    one = assessed(proposed(planner, small(erp), PROMISE))
+    monkeypatch.setattr(
+        "console.lifecycle.commit.reach",
+        lambda name: put_down(grant, people, settings) if name == "S6" else None,
+    )
+    one = committed(one)
+    assert (one.state, outcomes(one), erp.effects(one.ref)) == (State.APPROVED, ["not_sent"], [])
+    assert "does not cover it any more" in one.state_reason
 
 
 def test_a_kill_switch_holds_what_the_rule_let_pass(
