@@ -14,6 +14,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from console.audit import Actor
 from console.catalogue import transaction_types
@@ -165,7 +166,7 @@ def grants_told(version: AgentVersion) -> QuerySet[Grant]:
     return (
         Grant.objects.filter(version=version, connection__enabled=True)
         .exclude(autonomy=Autonomy.OFF, demoted_at__isnull=True, frozen_at__isnull=True)
-        .select_related("connection__system")
+        .select_related("connection__system", "version__agent")
     )
 
 
@@ -209,26 +210,36 @@ def check_open(grant: Grant) -> None:
 
 
 def _check_evidence(grant: Grant) -> None:
-    """Return if what the grant rests on still counts. A grant without evidence is open where no gate is required."""
+    """Return if what the grant rests on still counts, by the database's clock."""
+    old = (
+        grant.valid_until is not None
+        and not Grant.objects.filter(pk=grant.pk, valid_until__gt=Now()).exists()
+    )
+    if why := _unproven(grant, old=old):
+        raise Held(why, code="gate_closed")
+
+
+def unproven(grant: Grant) -> str:
+    """Why a grant to write is closed for want of evidence, to be told; "" if it is not. `check_open` decides."""
+    if grant.kind != Grant.TYPE or grant.autonomy in {Autonomy.OFF, Autonomy.SHADOW}:
+        return ""
+    return _unproven(grant, old=grant.valid_until is not None and grant.valid_until <= timezone.now())
+
+
+def _unproven(grant: Grant, *, old: bool) -> str:
+    # A grant without evidence is open where no gate is required.
     if grant.valid_until is None:
-        if settings.GATES_REQUIRED:
-            raise Held(
-                f"nothing shows that {grant.version} is ready for {grant.name}; it has to pass its gate",
-                code="gate_closed",
-            )
-        return
-    if not Grant.objects.filter(pk=grant.pk, valid_until__gt=Now()).exists():
-        raise Held(
-            f"the evidence for {grant.name} is out of date; its evals have to be run again",
-            code="gate_closed",
-        )
+        told = f"nothing shows that {grant.version} is ready for {grant.name}; it has to pass its gate"
+        return told if settings.GATES_REQUIRED else ""
+    if old:
+        return f"the evidence for {grant.name} is out of date; its evals have to be run again"
     known = transaction_types().get(grant.name)
     if grant.evidence_version is not None and known is not None and known.version != grant.evidence_version:
-        raise Held(
+        return (
             f"the evidence is about {grant.name} {grant.evidence_version}, and {known.version} is in force; its "
-            "evals have to be run again",
-            code="gate_closed",
+            "evals have to be run again"
         )
+    return ""
 
 
 def stops(*, system: str, type_name: str, agent: str) -> list[KillSwitch]:
@@ -301,6 +312,8 @@ def rung(grant: Grant) -> str:
     """Why a grant stands lower than it did or is held, for people and for its agent; "" where it is neither."""
     if grant.frozen_at is not None:
         return f"Frozen since {grant.frozen_at:%Y-%m-%d %H:%M} UTC: {grant.frozen_reason}"
+    if why := unproven(grant):
+        return f"The gate is closed: {why}"
     if grant.demoted_at is not None:
         return (
             f"Put down to {Autonomy(grant.autonomy).label.lower()} on {grant.demoted_at:%Y-%m-%d %H:%M} UTC"

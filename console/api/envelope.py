@@ -77,7 +77,7 @@ class Way(Shape):
 
 
 class HeldGrant(Shape):
-    """A grant of yours that cannot be used now: frozen, or put down to off."""
+    """A grant of yours that cannot be used now: frozen, put down to off, or its gate is closed."""
 
     kind: Literal["type", "tool"]
     name: str

@@ -141,7 +141,7 @@ def schema(model: Any) -> dict[str, Any]:
 
 
 def _is_open(grant: Grant) -> bool:
-    return grant.frozen_at is None and grant.autonomy != Autonomy.OFF
+    return grant.frozen_at is None and grant.autonomy != Autonomy.OFF and not access.unproven(grant)
 
 
 def _ways(grants: Sequence[Grant]) -> Mapping[tuple[str, str], list[Way]]:

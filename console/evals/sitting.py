@@ -254,6 +254,9 @@ def _take(
     _check_cited(run, sitting, cited)
     try:
         with transaction.atomic():
+            # Whoever finishes the run waits for this answer, or this one finds it finished.
+            if EvalRun.objects.select_for_update().get(pk=run.pk).finished_at is not None:
+                raise Conflict(f"run {run.ref} is finished", code="run_over")
             ANSWER.one(
                 run=run,
                 place=sitting.place,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
 from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
@@ -117,6 +118,26 @@ def test_a_perfect_run_opens_the_gate_and_says_until_when(call: Caller, planner:
     assert grant.evidence.startswith("6 of 6 right")
     assert grant.valid_until is not None
     assert done["valid_until"] == grant.valid_until.isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.usefixtures("six")
+def test_an_agent_is_told_that_its_gate_is_closed_and_what_would_open_it(
+    call: Caller, settings: LazySettings
+) -> None:
+    settings.GATES_REQUIRED = True
+    found = told(call("GET", "tools"))
+    assert found["transaction_types"] == []
+    why = {one["name"]: one["why"] for one in found["held"]}
+    assert "it has to pass its gate" in why[PROMISE]
+    body = envelope(PROMISE, payload={"order": "1", "promised_date": "2031-01-01"})
+    refused = call("POST", "proposals", body, {"Idempotency-Key": "k"})
+    assert (refused.status_code, told(refused)["code"]) == (409, "gate_closed")
+    url, run_key = opened(call)
+    for _ in range(6):
+        answer_one(call, url, run_key)
+    call("POST", f"{url}/finish", {}, key=run_key)
+    assert [one["name"] for one in told(call("GET", "tools"))["transaction_types"]] == [PROMISE]
+    assert call("POST", "proposals", body, {"Idempotency-Key": "k"}).status_code == 202
 
 
 @pytest.mark.usefixtures("six")
