@@ -181,7 +181,7 @@ class RobotWriter(RobotReader):
                 wanted = {**request["type"]}
                 sitting.hold(
                     "the saved form",
-                    lambda: {label: screen.value(sitting.page, label) for label in wanted},
+                    lambda: screen.values(sitting.page, wanted),
                     wanted,
                 )
                 stamps = screen.stamps(sitting, script.MODEL, number, after=heard)

@@ -1,4 +1,4 @@
-"""The reviewed script for `production_order_reschedule` at the screens of Tryton 8.0, version 1.
+"""The reviewed script for `production_order_reschedule` at the screens of Tryton 8.0, version 2.
 
 It moves an order that is in request or in draft: open, assert, evidence, fill, assert, evidence, note, one click,
 assert, evidence. A released order would need three clicks, each a point of no return, so it is refused as locked.
@@ -26,7 +26,7 @@ from integrations.contract import (
 from integrations.rpa import tryton_80 as screen
 from integrations.rpa.browser import Otherwise, Sitting
 
-NAME = "Tryton 8.0, production_order_reschedule, script 1"
+NAME = "Tryton 8.0, production_order_reschedule, script 2"
 MODEL = "production"
 TITLE = "Production"
 SOURCE = "screens of Tryton 8.0"
@@ -61,7 +61,7 @@ def look(sitting: Sitting, where: Mapping[str, Any], account: Account, number: i
     """Open the order and give what the screen steadily shows, label to text."""
     screen.open_record(sitting, str(where["url"]), str(where["database"]), account, MODEL, number)
     page = sitting.page
-    shown = sitting.settled("the order", lambda: {label: screen.value(page, label) for label in SHOWN})
+    shown = sitting.settled("the order", lambda: screen.values(page, SHOWN))
     if words := screen.dialog(page):
         raise Otherwise(f"a dialog says {words!r}")
     if not screen.signed_in_as(page).startswith(account.login):
@@ -196,14 +196,14 @@ def type_in(sitting: Sitting, step: Step) -> None:
     """Fill what was approved; every field must then steadily show it, and nothing else may have changed."""
     page = sitting.page
     others = [label for label in SHOWN if label not in FIELDS.values()]
-    before = {label: screen.value(page, label) for label in others}
+    before = screen.values(page, others)
     for label, text in step.request["type"].items():
         screen.fill(sitting, label, text)
         sitting.hold(label, lambda label=label: screen.value(page, label), text)  # type: ignore[misc]
     wanted = {**before, **step.request["type"]}
     sitting.hold(
         "the screen makes something else of what is typed",
-        lambda: {label: screen.value(page, label) for label in wanted},
+        lambda: screen.values(page, wanted),
         wanted,
     )
     if words := screen.dialog(page):

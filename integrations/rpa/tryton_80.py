@@ -19,8 +19,9 @@ import contextlib
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -53,6 +54,15 @@ _NOT_ALLOWED = re.compile(r"^You are not allowed to |^Calling button .* is not a
 _STRUCTURE = re.compile(
     r"\s*- '?(textbox|combobox|checkbox|spinbutton|radio|option|tab|table|button)\b(?: \"([^\"]*)\")?"
 )
+_SHOWN = """fields => fields.map(field => ({
+    labels: [
+        ...[...(field.labels || [])].map(label => label.textContent),
+        ...(field.getAttribute('aria-labelledby') || '').split(' ').map(id => document.getElementById(id)?.textContent),
+        field.getAttribute('aria-label'),
+    ].map(label => (label || '').trim().replace(/\\s+/g, ' ')),
+    text: field.tagName === 'SELECT' ? field.selectedOptions[0].text : field.value,
+}))"""
+"""What fields show and by which labels they are known, as `value` reads it one by one."""
 _CALL = re.compile(r"(/[^/]+)?/rpc/|/[^/]+/session/login")
 
 
@@ -189,17 +199,31 @@ def stamps(sitting: Sitting, model: str, number: int, *, after: int = 0) -> dict
     return found
 
 
-def field(page: Page, label: str) -> Locator:
+def field(place: Page | Locator, label: str) -> Locator:
     """The one field with this label; more than one is an error of the browser's, and ends the sitting."""
-    return page.get_by_label(f"{label}:", exact=True)
+    return place.get_by_label(f"{label}:", exact=True)
 
 
-def value(page: Page, label: str) -> str:
+def value(place: Page | Locator, label: str) -> str:
     """What a field shows: its text, or the words of its choice."""
-    one = field(page, label)
+    one = field(place, label)
     if one.evaluate("e => e.tagName") == "SELECT":
         return one.locator("option:checked").inner_text().strip()
     return one.input_value().strip()
+
+
+def values(place: Page | Locator, labels: Collection[str]) -> dict[str, str]:
+    """What several fields show, label to text, asked of the browser in one go: looks are many, and each asks for all.
+
+    As strict as `value`: each label has to name one field and each field one label. Where that is not plain to see,
+    each is asked for by itself, which says what is wrong.
+    """
+    every = reduce(Locator.or_, (place.get_by_label(f"{label}:", exact=True) for label in labels))
+    shown = every.evaluate_all(_SHOWN)
+    found = {label: [one["text"] for one in shown if f"{label}:" in one["labels"]] for label in labels}
+    if len(shown) == len(labels) and all(len(texts) == 1 for texts in found.values()):
+        return {label: str(text).strip() for label, (text,) in found.items()}
+    return {label: value(place, label) for label in labels}
 
 
 def day(text: str) -> str | None:
@@ -243,7 +267,7 @@ def logs(sitting: Sitting, title: str) -> Logs:
     names = ("Model", "ID", "Created by", "Created at", "Last Modified by", "Last Modified at")
 
     def read() -> tuple[str, ...] | None:
-        found = tuple(box.get_by_label(f"{name}:", exact=True).input_value() for name in names)
+        found = tuple(values(box, names).values())
         return found if all(found[:4]) else None
 
     found = sitting.settled("the logs", read) or ("",) * len(names)

@@ -28,7 +28,7 @@ from tests.rigs import alarming
 from tests.sandbox import SandboxProcess
 
 TYPE = "production_order_reschedule"
-SCRIPT = "Tryton 8.0, production_order_reschedule, script 1"
+SCRIPT = "Tryton 8.0, production_order_reschedule, script 2"
 PRINT = "ab" * 32
 
 

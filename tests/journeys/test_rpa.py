@@ -28,7 +28,7 @@ pytestmark = [
 
 SCREENS, RPC, SYSTEM = "screens", "rpc", "tryton80"
 TYPE = "production_order_reschedule"
-SCRIPT = "Tryton 8.0, production_order_reschedule, script 1"
+SCRIPT = "Tryton 8.0, production_order_reschedule, script 2"
 SLOW_SECONDS = 300
 """How long a journey waits for a robot: every look is a browser that starts, signs in and reads."""
 

@@ -474,7 +474,8 @@ def writes_where_everything_is_told_back(scene: Scene, agent: Agent, erp: Sandbo
 
 def wait_until(true: Callable[[], bool]) -> None:
     """Until it is so."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    # Dozens of accounts are tried meanwhile, two of them by a robot with a browser of its own.
+    deadline = time.monotonic() + 4 * WAIT_SECONDS
     while not true():
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.1)

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         """The screen, and who has looked at it."""
         parser.add_argument("connection")
         parser.add_argument("transaction_type")
-        parser.add_argument("script", help='such as "Tryton 8.0, production_order_reschedule, script 1"')
+        parser.add_argument("script", help='such as "Tryton 8.0, production_order_reschedule, script 2"')
         parser.add_argument("fingerprint")
         parser.add_argument(
             "--by", required=True, help="the administrator's login who has looked at the screen"
