@@ -44,9 +44,10 @@ def test_the_same_record_comes_first_then_partner_and_what_has_not_ended_or_is_a
 ) -> None:
     orders = sales_orders(erp)
     first, other = orders[:2]
-    erp.edit(f"sale {other['key']}", customer=first["customer"])
+    erp.edit(f"sale {other['key']}", customer="Hotel Anew")
     by_partner = ended(in_review(planner, promise(erp, key=other["key"]), PROMISE), people)
     by_record = ended(in_review(planner, promise(erp, key=first["key"]), PROMISE), people)
+    erp.edit(f"sale {first['key']}", customer="Hotel Anew")
     in_review(planner, promise(erp, key=first["key"], days=28), PROMISE)
     ended(in_review(planner, reschedule(erp)), people)
     now = in_review(planner, promise(erp, key=first["key"], days=35), PROMISE)
