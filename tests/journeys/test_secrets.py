@@ -1,4 +1,7 @@
-"""Secrets stay in: recognisable ones are planted everywhere, a busy and unlucky day passes, and nothing tells them."""
+"""Secrets stay in: recognisable ones are planted everywhere, a busy and unlucky day passes, and nothing tells them.
+
+The file is long because it is one day at which everything goes wrong, told in order.
+"""
 
 from __future__ import annotations
 
