@@ -228,8 +228,10 @@ def test_an_alarm_in_the_middle_of_commits_lets_none_begin_after_it(
             approved(in_review(planner, _moved(order, 20 + trial + place)), people.ana)
             for place, order in enumerate(orders)
         ]
-        alarm = threading.Timer(chance.random() * 0.12, _watch, [planner])
+        # Either may come first: an alarm takes about as long to be raised as a commit until its first byte.
+        alarm = threading.Timer(chance.random() * 0.06, _watch, [planner])
         alarm.start()
+        threading.Event().wait(chance.random() * 0.12)
         for one in ready:
             commit(fresh(one), actor=WORKER)
         alarm.join()
