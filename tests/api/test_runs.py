@@ -112,6 +112,16 @@ def test_a_perfect_run_opens_the_gate_and_says_until_when(call: Caller, planner:
     url, run_key = opened(call)
     for _ in range(6):
         answer_one(call, url, run_key)
+    last = RunAnswer.objects.filter(given__isnull=False).latest("place")
+    sent = {
+        "transaction_type": PROMISE,
+        "connection": "frozen",
+        "payload": last.given,
+        "rationale": last.rationale,
+        "readings": last.cited,
+    }
+    again = call("POST", "proposals", sent, {"Idempotency-Key": last.key}, key=run_key)
+    assert again["Idempotent-Replayed"] == "true", "also when every case is answered"
     done = told(call("POST", f"{url}/finish", {}, key=run_key))["result"]
     assert (done["right"], done["passed"], done["reasons"]) == (6, True, [])
     grant = Grant.objects.get(version=planner.version, name=PROMISE)
