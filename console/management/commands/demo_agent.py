@@ -11,6 +11,7 @@ is a worse version of it, which promises five days whatever a supplier needs; it
 import argparse
 import datetime as dt
 import hashlib
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -88,7 +89,8 @@ def _sit(http: httpx.Client, suite: str, *, practice: bool, hasty: bool) -> str:
             _answer(frozen, url, hasty=hasty)
         run = _taken(_call(frozen, "POST", f"{url}/finish", {}))
     found = run["result"]
-    ends = f"{float(found['low']):.0%} to {float(found['high']):.0%} with 95 % confidence"
+    low, high = math.floor(100 * float(found["low"])), math.ceil(100 * float(found["high"]))
+    ends = f"{low} to {high} % with 95 % confidence"
     said = "passed" if found["passed"] else "did not pass: " + "; ".join(found["reasons"])
     return f"{run['ref']}: {found['right']} of {found['cases']} right ({ends}); {said}"
 

@@ -51,7 +51,7 @@ class Command(BaseCommand):
         try:
             suite = suites.newest(SUITE) or self._harvested(connection)
         except (CountersignError, AdapterError) as error:
-            raise CommandError(f"evals: {error.text}") from None
+            raise CommandError(error.text) from None
         good = AgentVersion.objects.get(agent__slug="order-keeper", label="1.0")
         self._sit(suite, good, demo_seed.KEY, url, hasty=False)
         self._sit(suite, _hasty(), HASTY_KEY, url, hasty=True)
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         self._say(f"{version}: {said.getvalue().strip()}")
 
     def _say(self, text: str) -> None:
-        self.stdout.write(f"evals: {text}")
+        self.stdout.write(text)
         self.stdout.flush()
 
 
