@@ -1,4 +1,4 @@
-"""All settings, in one file. What a deployment may say, it says in the environment.
+"""All settings, in one file, long for that reason. What a deployment may say, it says in the environment.
 
 COUNTERSIGN_MODE is `production` unless said otherwise; `manage.py demo` and the tests say `demo` and `test`.
 Production refuses to start on anything that is only fit for a demo, naming the setting and what is right.

@@ -7,6 +7,8 @@ trouble and that people sent on without changing it: a case in which nothing sho
 
 What cannot be reconstructed or is no fair question is left out and counted by its reason. Pure Tryton: no Django, an
 account that only reads, and every read of then through `history.AsOf`.
+
+The file is long because every reason to leave a change out stands beside the reading that shows it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A run: the same agent, the same addresses, frozen answers; nothing live is reached, and no truth is told."""
+"""A run: the same agent, the same addresses, frozen answers; nothing live is reached, and no truth is told.
+
+The file is long because it is one run, from its opening to what no key of it may reach.
+"""
 
 from __future__ import annotations
 
