@@ -79,6 +79,7 @@ def at_the_screens(
     connection = cast.connection(SCREENS, SYSTEM, "Screens of Tryton")
     cast.grant(one, "type", TYPE, connection)
     planner = Planner(agent=one.agent, version=one, key=cast.key(one))
+    payload(web_tryton)  # an order in draft, on which the probe can try a stale write
     prove(running)
     agent = Agent(running.url, planner.key, running.sweep)
     scene = Scene(running, people, planner, connection, agent, browser)
