@@ -214,8 +214,10 @@ def _commits_without_clean_up(item: pytest.Item) -> bool:
     return bool(commits) and databases != "__all__" and not {"default", "owner"} <= set(databases)
 
 
-# Files that take minutes, the longest first: begun last, one of them alone would keep a whole run waiting.
+# Files that take minutes, the longest first: begun last, one of them alone would keep a whole run waiting. Before
+# them the one that runs an event loop in the thread of the tests: Playwright, once started, keeps its own there.
 _LONGEST = (
+    "integrations/test_opcua.py",
     "integrations/test_rpa.py",
     "integrations/tryton/test_tryton_conformance.py",
     "journeys/test_rpa.py",

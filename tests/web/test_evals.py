@@ -88,7 +88,8 @@ def test_a_run_shows_rate_with_interval_what_was_wrong_and_what_got_worse(
     assert "Of 8 cases that both sat" in page
     assert "got worse" in page
     wrong = second.answers.filter(right=False, critical=True).get()
-    assert right_day(int(wrong.case.name.rpartition("-")[2]))[:4] in page
+    number = int(wrong.case.name.rpartition("-")[2])
+    assert ("nothing" if number % 3 == 2 else right_day(number)[:4]) in page
     every = page_of(client, f"/evals/runs/{second.ref}/?show=all")
     assert every.count(">right</span> <a") == second.answers.filter(right=True).count() == 14
     assert "2029" in page_of(client, f"/evals/cases/{wrong.case_id}/")

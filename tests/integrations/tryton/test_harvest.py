@@ -67,6 +67,12 @@ class Plant:
         return list(cases), left_out
 
 
+@pytest.fixture(scope="module", autouse=True)
+def only_the_seed(tryton: TrytonServer) -> None:
+    """A list of what is in trouble has an end, and what earlier tests left would fill it."""
+    tryton.reset()
+
+
 @pytest.fixture
 def plant(tryton: TrytonServer) -> Iterator[Plant]:
     made = Plant(tryton)

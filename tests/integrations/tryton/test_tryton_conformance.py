@@ -61,8 +61,8 @@ def payload(tryton: TrytonServer, type_name: str, state: str) -> Mapping[str, An
                     "delivery_date": orders.working_day(45).isoformat(),
                 }
                 for code, many, unit, price in (
-                    ("RM-LACQ-MAT", f"{37 + more}.5", "Liter", "14.90"),
-                    ("RM-GLUE-D3", str(33 + more), "Kilogram", "6.3"),
+                    ("RM-LACQ-MAT", hundredths(3750 + more), "Liter", "14.90"),
+                    ("RM-GLUE-D3", hundredths(3300 + more), "Kilogram", "6.3"),
                 )
             ],
             "note": "Please deliver together",
@@ -79,6 +79,11 @@ def payload(tryton: TrytonServer, type_name: str, state: str) -> Mapping[str, An
         return {**target, **changed}
     order = orders.sale(tryton, state=state)
     return {"order": str(order), "promised_date": orders.working_day(60).isoformat()}
+
+
+def hundredths(many: int) -> str:
+    """A decimal of so many hundredths, without zeros at its end."""
+    return f"{many // 100}.{many % 100:02}".rstrip("0").rstrip(".")
 
 
 def touch(tryton: TrytonServer, type_name: str, proposed: Any) -> bool:
