@@ -229,9 +229,9 @@ def unproven(grant: Grant) -> str:
 def _unproven(grant: Grant, *, old: bool) -> str:
     # A grant without evidence is open where no gate is required.
     if grant.valid_until is None:
-        if not settings.GATES_REQUIRED:
-            return ""
-        return f"nothing shows that {grant.version} is ready for {grant.name}; it has to pass its gate"
+        # Without the version's name: a queue of many rows would ask for each.
+        told = f"nothing shows that this agent version is ready for {grant.name}; it has to pass its gate"
+        return told if settings.GATES_REQUIRED else ""
     if old:
         return f"the evidence for {grant.name} is out of date; its evals have to be run again"
     known = transaction_types().get(grant.name)

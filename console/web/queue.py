@@ -213,7 +213,6 @@ def held_by(proposal: Proposal, stops: list[KillSwitch]) -> str:
     thrown = next((one for one in stops if (one.scope, one.value) in covered), None)
     if thrown is not None:
         return f"A kill switch stops it: {thrown.reason}"
-    proposal.grant.version = proposal.agent_version  # the same, and it was fetched with the row
     try:
         access.check_open(proposal.grant)
         access.check_not_narrowed(proposal, proposal.grant)
