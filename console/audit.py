@@ -86,7 +86,7 @@ VERBS: Mapping[str, Verb] = {
     "grant.freeze": Verb("froze grant {subject}", "bad"),
     "grant.demote": Verb("put grant {subject} back into shadow", "bad"),
     "grant.sampling": Verb("countersigned a sampling rule for {subject}", "warn"),
-    "grant.lower": Verb("put grant {subject} one rung down", "bad"),
+    "grant.lower": Verb("put grant {subject} down", "bad"),
     "grant.unfreeze": Verb("unfroze grant {subject}", "warn"),
     "widening.ask": Verb("asked for {subject}; a second person has to confirm"),
     "widening.confirm": Verb("confirmed {subject}", "good"),

@@ -150,21 +150,30 @@ def _alarm(grant: Grant, verdict: Verdict, actor: Actor) -> None:
     with transaction.atomic():
         epoch = _epoch(grant, objective)
         if demotes:
-            grants.demote(grant, reason=told, actor=actor)
             title = f"{grant.version} was put back into shadow for {grant.name}: too many errors"
             lifts = f"{told} Look at what was refused and what failed; two people raise the grant again."
         else:
             title = f"{grant.version}, {grant.name}: {objective.title.lower()} beyond what is allowed"
             lifts = f"{told} Find out why, and close the incident; it is counted anew from then on."
-        incidents.open_incident(
+        said = grants.Alarm(
             kind=kind_of(objective, severity),
             title=title,
             lifts=lifts,
             dedupe=f"{kind_of(objective, severity)}:{grant.pk}:{epoch.isoformat()}",
+            detail={"objective": objective.name, "severity": severity, "told": told},
+        )
+        if demotes:
+            grants.lower(grant, to=Autonomy.SHADOW, reason=told, by=None, actor=actor, alarm=said)
+            return
+        incidents.open_incident(
+            kind=said.kind,
+            title=said.title,
+            lifts=said.lifts,
+            dedupe=said.dedupe,
             actor=actor,
             connection=grant.connection,
             grant=grant,
-            detail={"objective": objective.name, "severity": severity, "told": told},
+            detail=said.detail,
         )
 
 

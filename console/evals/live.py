@@ -18,7 +18,7 @@ from console.evals.bounds import wilson
 from console.evals.drift import OVERRIDES
 from console.lifecycle.record import AGREED
 from console.models import Autonomy, Decided, Decision, Grant, OverrideChart
-from console.registry import grants, incidents
+from console.registry import grants
 
 OVERLAP = 2000
 """Decisions are numbered before they are committed: so many earlier ones are looked at again."""
@@ -123,15 +123,18 @@ def _demote(chart: OverrideChart, grant: Grant, actor: Actor) -> None:
         f"People overrode {chart.overridden} of {chart.decided} proposals of {grant.version} for {grant.name} on "
         f"{grant.connection.title}: the rate has turned from {OVERRIDES.usual:.0%} towards {OVERRIDES.alarm:.0%}."
     )
-    grants.demote(grant, reason=told, actor=actor)
-    incidents.open_incident(
-        kind="override_rate",
-        title=f"{grant.version} was put back into shadow for {grant.name}",
-        lifts=f"{told} Look at what was rejected and amended; two people raise the grant again.",
-        dedupe=f"override_rate:{grant.pk}:{chart.seen}",
+    grants.lower(
+        grant,
+        to=Autonomy.SHADOW,
+        reason=told,
+        by=None,
         actor=actor,
-        connection=grant.connection,
-        grant=grant,
+        alarm=grants.Alarm(
+            kind="override_rate",
+            title=f"{grant.version} was put back into shadow for {grant.name}",
+            lifts=f"{told} Look at what was rejected and amended; two people raise the grant again.",
+            dedupe=f"override_rate:{grant.pk}:{chart.seen}",
+        ),
     )
     OverrideChart.objects.filter(pk=chart.pk).update(alarmed_at=Now())
     chart.refresh_from_db(fields=["alarmed_at"])

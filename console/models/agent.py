@@ -71,6 +71,11 @@ class Autonomy(models.TextChoices):
     PROPOSE = "propose", "Propose"
     SAMPLED = "sampled", "Sampled"
 
+    @property
+    def rung(self) -> int:
+        """Its place on the ladder, off is 0."""
+        return list(Autonomy).index(self)
+
 
 class Grant(models.Model):
     """Agent version x (transaction type or read tool) x connection, at a level of autonomy.

@@ -33,9 +33,10 @@ from console.registry.reach import check_reachable
 
 
 def grant(change: Mapping[str, Any], actor: Actor) -> None:
-    """Set a grant's autonomy: version (id), kind, name, connection (id), autonomy. With the evidence it rests on.
+    """Raise a grant, or make it: version (id), kind, name, connection (id), autonomy. With the evidence it rests on.
 
-    Refused where a gate is required and the evidence is gone since it was asked for.
+    Refused where a gate is required and the evidence is gone since it was asked for. Conflict where this would put it
+    down, which is `grants.lower`, or where it fell since it was asked for (`fell`): whoever confirms cannot know.
     """
     version = AgentVersion.objects.select_related("agent").get(pk=change["version"])
     given = None
@@ -48,6 +49,16 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
         name=change["name"],
         connection_id=change["connection"],
     ).first()
+    stands = Autonomy(before.autonomy if before is not None else Autonomy.OFF)
+    wanted = Autonomy(change["autonomy"])
+    if wanted.rung < stands.rung:
+        raise Conflict(
+            f"the grant stands at {stands.label.lower()} by now; put it down with a reason, if that is meant",
+            code="grant_moved",
+        )
+    if change.get("fell", fell(before)) != fell(before):
+        raise Conflict("the grant was put down since this was asked for; ask anew", code="grant_moved")
+    marks = {"demoted_at": None, "demoted_reason": ""} if wanted.rung > stands.rung else {}
     found, _ = Grant.objects.update_or_create(
         version_id=change["version"],
         kind=change["kind"],
@@ -55,8 +66,7 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
         connection_id=change["connection"],
         defaults={
             "autonomy": change["autonomy"],
-            "demoted_at": None,
-            "demoted_reason": "",
+            **marks,
             "evidence": given.evidence if given is not None else "",
             "valid_until": given.valid_until if given is not None else None,
             "evidence_version": given.type_version if given is not None else None,
@@ -73,11 +83,16 @@ def grant(change: Mapping[str, Any], actor: Actor) -> None:
             "autonomy": found.autonomy,
             "version": str(version),
             "evidence": found.evidence,
-            "from": before.autonomy if before is not None else Autonomy.OFF.value,
+            "from": stands.value,
             "asked_by": change.get("asked_by", ""),
             "reason": change.get("reason", ""),
         },
     )
+
+
+def fell(grant: Grant | None) -> str:
+    """When a grant was last put down, as a change keeps it; "" where it was not since it was raised."""
+    return grant.demoted_at.isoformat() if grant is not None and grant.demoted_at is not None else ""
 
 
 def gate(change: Mapping[str, Any], actor: Actor) -> None:
@@ -142,6 +157,7 @@ def sampling(change: Mapping[str, Any], actor: Actor) -> None:
             "autonomy": Autonomy.SAMPLED.value,
             "asked_by": named,
             "reason": f"By sampling rule {change['digest'][:12]}.",
+            "fell": change["fell"],
         },
         actor,
     )

@@ -17,7 +17,7 @@ from console.canonical import digest
 from console.catalogue import transaction_type
 from console.errors import Refused
 from console.models import Autonomy, Grant, SamplingRule, Widening
-from console.registry import evidence, widenings
+from console.registry import apply, evidence, widenings
 from console.registry.reach import check_reachable, unreachable
 
 HIGHEST = Decimal(1000)
@@ -56,7 +56,7 @@ def ask(grant: Grant, *, most: str, currency: str, share: int, by: User, actor: 
         f"{grant.version}: {grant.name} on {grant.connection.name} without a person up to {form['most']} {currency}; "
         f"{share} % are picked for a person"
     )
-    change = {**form, "digest": digest(form), "asked_by": by.pk}
+    change = {**form, "digest": digest(form), "asked_by": by.pk, "fell": apply.fell(grant)}
     return widenings.ask("sampling", change, text=text, by=by, actor=actor)
 
 

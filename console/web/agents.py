@@ -137,7 +137,7 @@ def revoke_key(request: HttpRequest, slug: str, key_id: str) -> HttpResponse:
 
 
 def set_grant(request: HttpRequest, slug: str) -> HttpResponse:
-    """Set how far a grant goes: down at once, up when a second person confirms."""
+    """Set how far a grant goes: down at once and with a reason, up when a second person confirms."""
     one = _agent(slug)
     connection = Connection.objects.filter(name=request.POST.get("connection", "")).first()
     if connection is None:

@@ -30,6 +30,7 @@ from console.models import (
 )
 from console.registry import evidence, reach
 from console.registry import sampling as rules
+from console.registry.grants import below
 from console.web import rendering
 from integrations.contract import Kind, TransactionType
 
@@ -91,9 +92,12 @@ def of_grants(grants: Sequence[Grant]) -> None:
     """Put on every grant of a transaction type what its ladder shows.
 
     `history` newest first; `agreed` in shadow; `eval`, its last run; `alarm_after`: overrides in a row that would put
-    it down now; `next_rung` with `missing`, what it takes in sentences; `lower_rung`, where the button leads;
-    `upward`, what can be asked for; `rule` in force, and whether one `may_sample` at all.
+    it down now; `next_rung` with `missing`, what it takes in sentences; `upward`, what can be asked for; `rule` in
+    force, and whether one `may_sample` at all. On every grant, `lower_rung`: where the button leads.
     """
+    for grant in grants:
+        down = below(grant)
+        grant.__dict__["lower_rung"] = down.label.lower() if down is not None else ""
     typed = [grant for grant in grants if grant.kind == Grant.TYPE]
     agreed = shadow.agreements([grant.pk for grant in typed])
     levels = dict(OverrideChart.objects.filter(grant__in=typed).values_list("grant_id", "level"))
@@ -109,7 +113,6 @@ def of_grants(grants: Sequence[Grant]) -> None:
             alarm_after=level or OVERRIDES.to_alarm(0.0),
             next_rung=after.label if after is not None else "",
             missing=_missing(grant, after),
-            lower_rung=_lower_rung(grant),
             upward=_upward(grant),
             rule=rules.in_force(grant) if grant.autonomy == Autonomy.SAMPLED else None,
             may_sample=grant.autonomy == Autonomy.PROPOSE and not reach.unreachable(grant),
@@ -174,12 +177,6 @@ def _next_rung(grant: Grant) -> Autonomy | None:
     """The rung above, up to `propose`: what is beyond it is no step that a page offers."""
     after = {Autonomy.OFF: Autonomy.SHADOW, Autonomy.SHADOW: Autonomy.PROPOSE}
     return after.get(Autonomy(grant.autonomy))
-
-
-def _lower_rung(grant: Grant) -> str:
-    order = list(Autonomy)
-    place = order.index(Autonomy(grant.autonomy))
-    return order[place - 1].label.lower() if place else ""
 
 
 def _upward(grant: Grant) -> list[Autonomy]:

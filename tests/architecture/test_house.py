@@ -87,6 +87,32 @@ def test_only_one_function_writes_a_state_or_a_version() -> None:
     assert found == STATE_WRITERS
 
 
+def test_only_the_door_down_and_the_widening_write_how_far_a_grant_goes() -> None:
+    writers = {"update", "update_or_create", "bulk_update"}
+    found = {
+        name(path)
+        for path in production()
+        for node in ast.walk(tree(path))
+        if (
+            isinstance(node, ast.Call)
+            and called(node) in writers
+            and any(
+                isinstance(part, ast.Constant) and part.value == "autonomy"
+                for keyword in node.keywords
+                for part in (ast.Constant(keyword.arg), *ast.walk(keyword.value))
+            )
+        )
+        or (
+            isinstance(node, ast.Assign | ast.AugAssign)
+            and any(
+                isinstance(target, ast.Attribute) and target.attr == "autonomy"
+                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            )
+        )
+    }
+    assert found == {"console/registry/apply.py", "console/registry/grants.py"}
+
+
 def test_nobody_saves_a_proposal_past_the_guard() -> None:
     found = {
         name(path)

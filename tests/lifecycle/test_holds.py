@@ -160,6 +160,7 @@ def narrowed(grant: Grant, people: People, autonomy: str) -> None:
         autonomy=autonomy,
         by=people.dora,
         actor=named(people.dora),
+        reason="It went astray.",
     )
 
 

@@ -88,7 +88,7 @@ def test_a_grant_is_narrowed_at_once_and_widened_by_two(
     dora = signed_in(people.dora)
     grant = Grant.objects.get(kind="type", name="production_order_reschedule")
     form = {"version": planner.version.pk, "what": f"type:{grant.name}", "connection": "plant"}
-    dora.post("/agents/planner/grants", {**form, "autonomy": "shadow"})
+    dora.post("/agents/planner/grants", {**form, "autonomy": "shadow", "reason": "wrong dates"})
     grant.refresh_from_db()
     assert grant.autonomy == Autonomy.SHADOW
     dora.post("/agents/planner/grants", {**form, "autonomy": "propose"})
