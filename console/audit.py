@@ -106,6 +106,8 @@ VERBS: Mapping[str, Verb] = {
     "incident.lift": Verb("closed incident {subject}"),
     "suite.import": Verb("froze the cases of {subject}"),
     "suite.accept": Verb("made a case of {subject}"),
+    "answer.post": Verb("answered a question of a person: {subject}"),
+    "answer.mark": Verb("marked the answer {subject}"),
     "gate.set": Verb("set the gate of {subject}: evidence given before counts no more", "warn"),
     "run.open": Verb("opened eval run {subject}"),
     "run.resume": Verb("went on with eval run {subject} with a new key"),

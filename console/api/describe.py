@@ -51,7 +51,7 @@ def described(
     """Tell the schema of one operation: its answers by status, the models of body and query, its problems."""
     parameters = _of_query(query) if query is not None else []
     if idempotent:
-        parameters.append(_header("Idempotency-Key", "A name of your own for this proposal.", required=True))
+        parameters.append(_header("Idempotency-Key", "A name of your own for what you send.", required=True))
     if waits:
         parameters.append(_header("Prefer", "`wait=N`: hold the answer for a change, 30 seconds at most."))
     responses: dict[Any, Any] = {(status, "application/json"): model for status, model in answers.items()}

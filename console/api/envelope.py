@@ -528,3 +528,11 @@ class Took(Shape):
     number: int
     left: int
     url: str
+
+
+class AnswerPosted(Shape):
+    """A live answer is stored. Whether people found it right is not told: it may become a case."""
+
+    ref: str
+    tool: str
+    readings: list[Ref]

@@ -32,6 +32,17 @@ STEPS = (
         ),
     ),
     (
+        "Answer a person",
+        (
+            "What you told somebody who asked, with the readings it rests on; they have to be fresh. People hold it "
+            "against them and mark it right or wrong, which counts in your version's record of reliable reads."
+        ),
+        (
+            'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" \\\n'
+            '  -H "Idempotency-Key: late-orders-monday" -d @answer.json {url}/answers'
+        ),
+    ),
+    (
         "Ask what would be found",
         "Judges a proposal and stores nothing. The second answer rests on a fresh look at the record.",
         (

@@ -77,6 +77,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "unknown_type": (422, "No such transaction type"),
     "unsupported": (422, "The connection cannot carry it"),
     "unknown_reading": (422, "No such reading"),
+    "unusable_reading": (422, "A reading that may not be relied on"),
     "nothing_to_reverse": (422, "Nothing to reverse"),
     "other_target": (422, "Another target"),
     "key_reused": (422, "Idempotency-Key was used for another body"),
@@ -101,6 +102,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     # how much
     "too_many_calls": (429, "Too many calls"),
     "too_many_pending": (429, "Too many proposals wait"),
+    "too_many_answers": (429, "Too many answers wait"),
     "exhausted": (429, "A limit is used up"),
     # the systems, and us
     "system_failed": (502, "The system's answer made no sense"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from console.checks.shape import MAX_BYTES
 from console.errors import Refused
 from console.models import AgentKey, EvalRun
 from console.windows import SECONDS, Count
+
+KEY = re.compile(r"^[\x21-\x7e]{1,128}$")
 
 
 def plain(request: Request | HttpRequest) -> HttpRequest:
@@ -98,3 +101,18 @@ def body_of(request: Request) -> bytes:
     if length.isdigit() and int(length) > MAX_BYTES:
         raise Refused(f"the body is {int(length):,} bytes; at most {MAX_BYTES:,} are read", code="too_large")
     return bare.body
+
+
+def idempotency_key(request: Request) -> str:
+    """The client's own name for what it sends, without quotes. Refused where there is none or it is no name."""
+    given = request.headers.get("Idempotency-Key", "").strip()
+    if not given:
+        raise Refused(
+            "send an Idempotency-Key: a name of your own for what you send, the same when you repeat the call",
+            code="key_missing",
+        )
+    # The IETF draft writes it as a structured string, in quotes; most clients send it bare.
+    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
+    if not KEY.match(key):
+        raise Refused("an Idempotency-Key is 1 to 128 visible ASCII characters", code="key_invalid")
+    return key

@@ -26,6 +26,7 @@ from console.models import AgentVersion, Autonomy, Grant
 HOW = [
     "Read with POST /api/v1/reads/<tool>. Each answer has a reference: cite it when a proposal rests on it.",
     "Propose with POST /api/v1/proposals and a fresh Idempotency-Key; got no answer: the same call, the same key.",
+    "A person asked, and you answered from what you read: POST /api/v1/answers with the readings. People mark it.",
     "POST /api/v1/proposals/validate judges a proposal and stores nothing.",
     "A person decides. Follow a proposal with GET and `Prefer: wait=30`; it is done when its state is committed.",
     "When changes are requested, read the note of the decision and send a new revision.",

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 from drf_spectacular.utils import extend_schema
 
-from console.api import handbook, runs, views
+from console.api import answers, handbook, runs, views
 from console.api.describe import schema
 from console.api.door import open_door
 from console.api.problems import not_found
@@ -24,6 +24,7 @@ urlpatterns = [
     path("proposals/<str:ref>", views.show, name="proposal"),
     path("proposals/<str:ref>/withdraw", views.withdraw, name="withdraw"),
     path("proposals/<str:ref>/revisions", views.revise, name="revisions"),
+    path("answers", answers.post, name="answers"),
     path("runs", runs.open_run, name="runs"),
     path("runs/<str:ref>", runs.show, name="run"),
     path("runs/<str:ref>/case", runs.case, name="run-case"),

@@ -1,12 +1,11 @@
 """The addresses of the agents' door. Each loads, calls one verb and answers; nothing is decided here.
 
-Only submitting takes an `Idempotency-Key`. Withdrawing and revising are safe to repeat as they are: the second
+Submitting and answering take an `Idempotency-Key`. Withdrawing and revising are safe to repeat as they are: the second
 call finds the proposal moved on (409), and its body says to what.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -30,16 +29,14 @@ from console.api.envelope import (
     Validation,
 )
 from console.api.problems import AGAIN, PROBLEMS
-from console.api.request import actor_of, answered, body_of, key_of, run_of
+from console.api.request import actor_of, answered, body_of, idempotency_key, key_of, run_of
 from console.api.tools import functions, tools
 from console.checks.shape import parse, validated
-from console.errors import Missing, Refused
+from console.errors import Missing
 from console.lifecycle import submit, validate
 from console.reads import cross_check, read
 from console.registry.capabilities import Way, capabilities, switches
 from integrations.contract import Closed
-
-KEY = re.compile(r"^[\x21-\x7e]{1,128}$")
 
 
 class Withdrawal(Closed):
@@ -144,14 +141,14 @@ def list_or_submit(request: Request) -> HttpResponse:
     """List, or propose."""
     run = run_of(request)
     if run is not None and request.method == "POST":
-        return runs.propose(request, run, _idempotency_key(request))
+        return runs.propose(request, run, idempotency_key(request))
     check_live(request)
     version = key_of(request).version
     if request.method != "POST":
         return answered(
             request, proposals.page(version, proposals.query(proposals.Filters, request.query_params))
         )
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     made = submit.submit(version, raw=body_of(request), key=key, actor=actor_of(request))
     body = Received(
         ref=made.proposal.ref,
@@ -254,17 +251,3 @@ def problem_type(request: Request, code: str) -> HttpResponse:
 
 def _way(way: Way) -> dict[str, Any]:
     return {**asdict(way), "unsupported": list(way.unsupported), "guarantee": way.guarantee or None}
-
-
-def _idempotency_key(request: Request) -> str:
-    given = request.headers.get("Idempotency-Key", "").strip()
-    if not given:
-        raise Refused(
-            "send an Idempotency-Key: a name of your own for this proposal, the same when you repeat the call",
-            code="key_missing",
-        )
-    # The IETF draft writes it as a structured string, in quotes; most clients send it bare.
-    key = given[1:-1] if len(given) > 1 and given[0] == given[-1] == '"' else given
-    if not KEY.match(key):
-        raise Refused("an Idempotency-Key is 1 to 128 visible ASCII characters", code="key_invalid")
-    return key

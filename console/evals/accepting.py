@@ -124,8 +124,13 @@ def accept(proposal: Proposal, *, words: str, split: str, by: User, actor: Actor
 
 def suite_of(type_name: str) -> str:
     """The suite that cases of a type join: the one of its gate, or one named after the type."""
-    gate = Gate.objects.select_related("suite").filter(kind=Grant.TYPE, about=type_name).first()
-    return gate.suite.name if gate is not None else type_name.replace("_", "-")
+    return suite_about(Grant.TYPE, type_name)
+
+
+def suite_about(kind: str, about: str) -> str:
+    """The same for a transaction type or a read tool."""
+    gate = Gate.objects.select_related("suite").filter(kind=kind, about=about).first()
+    return gate.suite.name if gate is not None else about.replace("_", "-")
 
 
 def waiting(suite: str) -> list[Mapping[str, Any]]:

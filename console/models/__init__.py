@@ -1,6 +1,7 @@
 """The nouns. They hold fields, constraints and properties, and import nothing above them."""
 
 from console.models.agent import Agent, AgentKey, AgentVersion, Autonomy, CallWindow, Grant
+from console.models.answers import AnswerCited, AnswerMark, LiveAnswer, Mark, Mistake
 from console.models.assessment import Assessment, LatestSnapshot
 from console.models.attempt import Attempt, AttemptNote, Outcome, ReadBack
 from console.models.audit import AuditEntry, AuditLeaf, Checkpoint
@@ -69,6 +70,9 @@ APPEND_ONLY = (
     "console_runreading",
     "console_runanswer",
     "console_gatedecision",
+    "console_liveanswer",
+    "console_answercited",
+    "console_answermark",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -82,6 +86,8 @@ __all__ = [
     "AgentKey",
     "AgentVersion",
     "Answer",
+    "AnswerCited",
+    "AnswerMark",
     "Assessment",
     "Attempt",
     "AttemptNote",
@@ -117,7 +123,10 @@ __all__ = [
     "LatestSnapshot",
     "LimitValue",
     "Listening",
+    "LiveAnswer",
     "LogWatch",
+    "Mark",
+    "Mistake",
     "Notice",
     "OrphanWrite",
     "Outcome",

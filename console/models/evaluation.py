@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from console.models.agent import AgentVersion
+from console.models.answers import LiveAnswer
 from console.models.proposal import Proposal
 
 
@@ -76,16 +77,33 @@ class EvalCase(models.Model):
 
 
 class AcceptedCase(models.Model):
-    """A decided proposal that a curator made a case of. It joins the next version of a suite. Append-only."""
+    """A decided proposal, or an answer that people marked, of which a curator made a case. Append-only.
 
-    proposal = models.OneToOneField(Proposal, on_delete=models.PROTECT, related_name="accepted_case")
+    It joins the next version of a suite. One of `proposal` and `answer` is null.
+    """
+
+    proposal = models.OneToOneField(
+        Proposal, on_delete=models.PROTECT, null=True, related_name="accepted_case"
+    )
+    answer = models.OneToOneField(
+        LiveAnswer, on_delete=models.PROTECT, null=True, related_name="accepted_case"
+    )
     suite = models.SlugField(max_length=60)
     body = models.JSONField()
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(proposal__isnull=True, answer__isnull=False)
+                | models.Q(proposal__isnull=False, answer__isnull=True),
+                name="case_of_one_thing",
+            )
+        ]
+
     def __str__(self) -> str:
-        return f"{self.proposal_id} for {self.suite}"
+        return f"{self.body['id']} for {self.suite}"
 
 
 class Gate(models.Model):

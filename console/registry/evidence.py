@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from console.catalogue import read_tools, transaction_types
 from console.errors import Refused
 from console.models import AgentVersion, Autonomy, Gate, GateDecision, Grant, Reading
+from console.registry import marks
 
 READS_NEEDED = 20
 """Answered readings that a version needs on record before it may write."""
@@ -73,10 +74,20 @@ def check_may_write(version: AgentVersion, name: str, autonomy: str) -> None:
 def lacks_reads(version: AgentVersion) -> str:
     """What is missing for its reads to be called reliable, in words; "" if nothing is.
 
-    Either a read tool's gate is open to it, or it has read live often enough and mostly asked for what is there.
+    People's marks on its answers come first: where they prove that too few are right, nothing else helps. Then a read
+    tool's gate that is open to it, or marks that prove it the other way; or it has read live often enough and mostly
+    asked for what is there.
     """
+    marked = marks.of_versions([version.pk])[version.pk]
+    if marked.disproven:
+        return (
+            f"people marked {marked.wrong} of {marked.n} of its answers wrong, which rules out that "
+            f"{marks.BAR:.0%} are right"
+        )
     tools = GateDecision.objects.filter(version=version, kind=Grant.TOOL, opened=True)
     if any(evidence(version, Grant.TOOL, name) for name in set(tools.values_list("about", flat=True))):
+        return ""
+    if marked.proven:
         return ""
     counted = Reading.objects.filter(agent_version=version).aggregate(
         answered=Count("id", filter=Q(outcome="answered")), missed=Count("id", filter=Q(outcome__in=MISSES))

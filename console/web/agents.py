@@ -28,7 +28,7 @@ from console.models import (
     Widening,
 )
 from console.registry import agents, grants, keys, sampling
-from console.web import ladder
+from console.web import answers, ladder
 from console.web.guards import actor, signed_in
 
 RECENT = 8
@@ -219,6 +219,7 @@ def _context(request: HttpRequest, one: Agent) -> dict[str, object]:
     ladder.of_grants(granted)
     return {
         "agent": one,
+        "answered": answers.records(versions),
         "beside": ladder.versions(one.pk),
         "versions": versions,
         "grants": granted,

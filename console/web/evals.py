@@ -17,7 +17,7 @@ from django.utils import timezone
 from console import access
 from console.catalogue import transaction_types
 from console.errors import CountersignError, Missing, Refused
-from console.evals import accepting, gate, runs
+from console.evals import accepting, answers, gate, runs
 from console.evals.bounds import wilson
 from console.models import (
     AcceptedCase,
@@ -59,6 +59,7 @@ def page(request: HttpRequest) -> HttpResponse:
             "runs": _runs(EvalRun.objects.all())[:RECENT],
             "required": settings.GATES_REQUIRED,
             "reads_needed": evidence.READS_NEEDED,
+            "to_mark": answers.unmarked().count(),
         },
     )
 

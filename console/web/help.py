@@ -18,6 +18,10 @@ WORDS = (
     ("Finding", "One message of one check, with what would be right."),
     ("Requirement", "One reason why a person has to agree."),
     ("Reading", "One answer of a read tool, with its time, source and quality. Proposals rest on readings."),
+    (
+        "Live answer",
+        "What an agent told a person, with the readings it rests on. People mark it right or wrong; it is never told.",
+    ),
     ("Attempt", "One try to write, on record before the first byte leaves."),
     ("Read-back", "Asking the system what is true after an attempt. Only then is something committed."),
     (

@@ -11,6 +11,7 @@ from console.access import AUDITS, CONFIGURES, CONFIRMS, DECIDES, DOES, EXPORTS,
 from console.web import (
     administration,
     agents,
+    answers,
     audit,
     decisions,
     evals,
@@ -170,6 +171,19 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("evals/cases/<int:pk>/", evals.case, "eval-case", get=READS, doing="see evals"),
     Route("evals/runs/<str:run>/", evals.run, "eval-run", get=READS, doing="see evals"),
+    Route("evals/answers/", answers.page, "answers", get=READS, doing="see answers"),
+    Route("evals/answers/<str:answer>/", answers.answer, "answer", get=READS, doing="see answers"),
+    Route(
+        "evals/answers/<str:answer>/mark", answers.mark, "answer-mark", post=DECIDES, doing="mark an answer"
+    ),
+    Route(
+        "evals/answers/<str:answer>/case",
+        answers.accept,
+        "answer-case",
+        get=CONFIRMS,
+        post=CONFIRMS,
+        doing="make a case",
+    ),
     Route(
         "proposals/<str:ref>/case",
         evals.accept,

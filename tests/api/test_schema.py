@@ -37,6 +37,7 @@ OPERATIONS = {
     ("post", "/api/v1/proposals/{ref}/withdraw"),
     ("post", "/api/v1/proposals/{ref}/revisions"),
     ("get", "/api/v1/problems/{code}"),
+    ("post", "/api/v1/answers"),
     ("post", "/api/v1/runs"),
     ("get", "/api/v1/runs/{ref}"),
     ("get", "/api/v1/runs/{ref}/case"),

@@ -2,7 +2,8 @@
 
 It reads which orders are in trouble, looks closer, and proposes one repair for each, in plain rules instead of a
 model. It proposes once per order and trouble, and orders a material once for all that lack it: its
-Idempotency-Key is made of what it is about.
+Idempotency-Key is made of what it is about. Once a day it also answers what planners ask every morning, from what
+it read; people mark those answers.
 
 `--sit SUITE` lets the same rules sit an eval run: only the key is another one, and the day is the case's. `--hasty`
 is a worse version of it, which promises five days whatever a supplier needs; it is there to be told apart.
@@ -136,6 +137,9 @@ def _round(http: httpx.Client, *, hasty: bool) -> Iterator[str]:
     if found is None:
         yield "could not read which orders are in trouble; trying again later"
         return
+    for question, known in _asked_every_morning(found["value"]):
+        if _tell(http, question, known, found["reading"]):
+            yield f"answered: {question}"
     made = 0
     lacking = _lacking(found["value"]["exceptions"])
     for trouble in found["value"]["exceptions"]:
@@ -156,6 +160,40 @@ def _round(http: httpx.Client, *, hasty: bool) -> Iterator[str]:
             continue
         made += 1
         yield f"proposed {answer['ref']}: {proposal['transaction_type']} for {trouble['label']}"
+
+
+def _asked_every_morning(told: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What planners ask, with the answer, of what `order_status_exceptions` told."""
+    listed = told["exceptions"]
+    if not listed:
+        yield "Is any order in trouble?", {"found": told["found"]}
+        return
+    worst = listed[0]
+    yield (
+        "How many orders are in trouble, and which is the most urgent?",
+        {"found": told["found"], "most_urgent": worst["label"], "reason": worst["reason"]},
+    )
+    late = max(listed, key=lambda one: one["days_late"])
+    yield "Which order is the longest overdue?", {"order": late["label"], "days_late": late["days_late"]}
+    short = [one["label"] for one in listed if one["problem"] == "short_of_material"]
+    if short:
+        yield (
+            "Which orders lack material, and what does the most urgent of them lack?",
+            {
+                "orders": short[:AT_ONCE],
+                "lacks": next((lack["name"] for one in listed for lack in one["missing"]), "nothing"),
+            },
+        )
+
+
+def _tell(http: httpx.Client, question: str, answer: dict[str, Any], reading: str) -> bool:
+    """Post an answer to a person's question, once a day. Whether it was taken now."""
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    key = hashlib.sha256(f"{question} {today}".encode()).hexdigest()[:40]
+    body = {"tool": "order_status_exceptions", "question": question, "answer": answer, "readings": [reading]}
+    # Told that people have enough to mark it does not wait, as `_call` would.
+    said = http.post("answers", json=body, headers={"Idempotency-Key": key})
+    return said.status_code == httpx.codes.CREATED
 
 
 def _lacking(exceptions: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
