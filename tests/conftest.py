@@ -1,6 +1,7 @@
 """Fixtures for services: test databases, real Celery workers, a browser that tolerates no fault."""
 
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from django.db import connections
 from django.test import TransactionTestCase
@@ -34,6 +36,33 @@ pytest_plugins = [
 ]
 
 
+@contextlib.contextmanager
+def _one_migrates() -> Iterator[Callable[[], None]]:
+    """Let the first process of a run migrate, call what is given, and every later one copy its database.
+
+    The migrations take seconds, nearly all of them in Python. Only on a server that ends with the run, and only
+    where the migrations are the same to the letter.
+    """
+    if not os.environ.get("COUNTERSIGN_TEST_SERVER"):
+        yield lambda: None
+        return
+    files = sorted((ROOT / "console" / "migrations").glob("*.py"))
+    name = "migrated_" + hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    owner = connections["owner"]
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], dbname="postgres", autocommit=True) as server:
+        server.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
+        known = server.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if known is not None:
+            owner.settings_dict["TEST"]["TEMPLATE"] = name
+
+        def keep() -> None:
+            if known is None:
+                connections.close_all()
+                server.execute(f'CREATE DATABASE {name} TEMPLATE "{owner.settings_dict["NAME"]}"')
+
+        yield keep
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(
     request: pytest.FixtureRequest,
@@ -47,8 +76,9 @@ def django_db_setup(
     would then point at the real database.
     """
     verbosity = request.config.option.verbose
-    with django_db_blocker.unblock():
+    with django_db_blocker.unblock(), _one_migrates() as keep:
         configuration = setup_databases(verbosity=verbosity, interactive=False, serialized_aliases=set())
+        keep()
     yield
     with django_db_blocker.unblock():
         # A thread of a web server or a process that a test killed may still hold a connection for a moment; what

@@ -52,6 +52,7 @@ def _begin() -> Path:
         postgres.start()
         os.environ["DATABASE_OWNER_URL"] = postgres.owner_url
         os.environ["DATABASE_URL"] = postgres.app_url
+        os.environ["COUNTERSIGN_TEST_SERVER"] = "1"
     if not os.environ.get("REDIS_URL"):
         broker = Broker(home / "broker", durable=False, databases=BROKER_DATABASES)
         started.append(broker)

@@ -28,6 +28,10 @@ COPIED = (
     "pyproject.toml",
     "README.md",
 )
+# Plugins that no test named here needs, and that take longer to load than most of these tests to run.
+WITHOUT = [
+    f"-pno:{name}" for name in ("cacheprovider", "schemathesis", "hypothesispytest", "playwright", "xdist")
+]
 COMMIT, READBACK = "console/lifecycle/commit.py", "console/lifecycle/readback.py"
 FAULT = "tests/faults/test_faults.py"
 ANY_FAULT = f"{FAULT}::test_whatever_the_system_does_with_a_write_nothing_is_lost_doubled_or_miscalled"
@@ -218,7 +222,7 @@ def run(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     environment["COUNTERSIGN_VAR"] = str(copy / "var")
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests],
+        [sys.executable, "-m", "pytest", "-q", "-x", *WITHOUT, *tests],
         cwd=copy,
         env=environment,
         capture_output=True,
