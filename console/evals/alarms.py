@@ -40,21 +40,28 @@ NEWEST_ENTRIES = 2000
 """Entries are numbered before they are committed: so many earlier ones are looked at again."""
 WRITES = (Autonomy.PROPOSE, Autonomy.SAMPLED)
 
+# Times as seconds: of thousands of timestamps most of the work would be to read them.
 EVENTS = f"""
-SELECT coalesce(a.created_at, CASE WHEN p.state = 'refused' THEN p.state_since END), p.state = 'refused',
-    p.submitted_at, CASE WHEN p.state IN ('committed', 'commit_failed') THEN p.state_since END,
+SELECT extract(epoch FROM coalesce(a.created_at, CASE WHEN p.state = 'refused' THEN p.state_since END))::float8,
+    p.state = 'refused', extract(epoch FROM p.submitted_at)::float8,
+    extract(epoch FROM CASE WHEN p.state IN ('committed', 'commit_failed') THEN p.state_since END)::float8,
     p.state = 'commit_failed',
-    (SELECT min(t.started_at) FROM console_attempt t WHERE t.proposal_id = p.id)
+    extract(epoch FROM (SELECT min(t.started_at) FROM console_attempt t WHERE t.proposal_id = p.id))::float8
 FROM (
     SELECT p.id, p.state, p.state_since, p.submitted_at FROM console_proposal p
     WHERE p.grant_id = %(grant)s AND p.submitted_at > statement_timestamp() - %(open_for)s AND {COUNTED}
     ORDER BY p.submitted_at DESC LIMIT %(most)s
 ) p LEFT JOIN console_assessment a ON a.proposal_id = p.id AND a.number = 1
+WHERE p.state_since > %(since)s
 """  # noqa: S608 our own words
+# The newest are taken before anything else is asked of them: otherwise a version that reads little today is looked for
+# through everything it ever read.
 READS = """
-SELECT at, latency_ms FROM console_reading
-WHERE agent_version_id = %(version)s AND connection_id = %(connection)s AND at > %(since)s
-ORDER BY id DESC LIMIT %(most)s
+SELECT extract(epoch FROM at)::float8, latency_ms FROM (
+    SELECT at, latency_ms, connection_id FROM console_reading
+    WHERE agent_version_id = %(version)s ORDER BY id DESC LIMIT %(most)s
+) newest
+WHERE connection_id = %(connection)s AND at > %(since)s
 """
 DUE = """
 SELECT DISTINCT p.grant_id FROM console_auditentry e
@@ -120,24 +127,29 @@ def _epoch(grant: Grant, objective: Objective) -> dt.datetime:
 def _events(grant: Grant, since: dt.datetime) -> dict[str, list[Event]]:
     errors: list[Event] = []
     slow: list[Event] = []
+    began_at = since.timestamp()
+    limits = {name: span.total_seconds() for name, span in SLOW.items()}
     with database.cursor() as cursor:
-        values: dict[str, Any] = {"grant": grant.pk, "open_for": OPEN_FOR, "most": MOST}
+        values: dict[str, Any] = {"grant": grant.pk, "open_for": OPEN_FOR, "most": MOST, "since": since}
         cursor.execute(EVENTS, values)
         for judged, refused, submitted, settled, failed, began in cursor.fetchall():
-            if judged is not None and judged > since:
-                errors.append(Event(judged, refused))
-                slow.append(Event(judged, judged - submitted > SLOW["assess"]))
-            if settled is not None and settled > since:
-                errors.append(Event(settled, failed))
+            if judged is not None and judged > began_at:
+                errors.append(_event(judged, bad=refused))
+                slow.append(_event(judged, bad=judged - submitted > limits["assess"]))
+            if settled is not None and settled > began_at:
+                errors.append(_event(settled, bad=failed))
                 if began is not None:
-                    slow.append(Event(settled, settled - began > SLOW["commit"]))
+                    slow.append(_event(settled, bad=settled - began > limits["commit"]))
         cursor.execute(
             READS,
             {"version": grant.version_id, "connection": grant.connection_id, "since": since, "most": MOST},
         )
-        limit = SLOW["read"].total_seconds() * 1000
-        slow += [Event(at, latency > limit) for at, latency in cursor.fetchall()]
+        slow += [_event(at, bad=latency > 1000 * limits["read"]) for at, latency in cursor.fetchall()]
     return {ERRORS.name: errors, LATENCY.name: slow}
+
+
+def _event(at: float, *, bad: bool) -> Event:
+    return Event(dt.datetime.fromtimestamp(at, dt.UTC), bad)
 
 
 def _alarm(grant: Grant, verdict: Verdict, actor: Actor) -> None:

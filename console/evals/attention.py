@@ -4,15 +4,15 @@ The site's catch rate is shown from `LEAST` tests on, always with its interval; 
 person alone: airport screening needed about a hundred such tests before one person's share meant something. Below the
 target the console asks for more by itself, at once and on the record; less takes two people.
 
-Who approves everything is found by a chart over each person's own answers. It says that somebody should talk with
-them, and nothing about why.
+Who approves everything is found by a test over each person's own answers: see `approving`. It says that somebody should
+talk with them, and nothing about why.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -22,7 +22,10 @@ from django.db import connection, transaction
 
 from console import policy
 from console.audit import Actor
+from console.evals import approving
+from console.evals.approving import Answered
 from console.evals.bounds import lower_bound, wilson
+from console.lifecycle.limits import of_attention
 from console.models import Decision, LimitValue
 from console.policy import attention as asked
 from console.registry import incidents, limits
@@ -39,22 +42,27 @@ BOUND = 0.80
 
 NEWEST = 400
 """The newest answers of a person that the chart of who approves everything looks at."""
-STAMP = 0.005
-"""How often somebody who approves everything still says something else."""
-MISSED = 1 - TARGET
-"""How many tests somebody who looks may miss."""
 PRIOR, PRIOR_OVERRIDES = 100, 10
 """As if the others had given so many answers already, so many of them no: until there are more."""
-HONEST_RUN = 1500
-"""How many answers somebody who looks gives between two false flags, by the threshold below. Simulated: about 0.6 in a
-thousand. Who approves everything is found within fifty answers where the others override one in ten or more, and with
-91 % where they override one in twenty and the share of tests is five percent; with fewer of both it takes longer."""
+LOOKS, LOOKERS = 20, 2
+"""So many approvals, by so many of the others, tell how long a look at one kind and risk takes."""
 
 SITE = """
 SELECT caught FROM console_decision WHERE caught IS NOT NULL AND at > %s ORDER BY id DESC LIMIT %s
 """
 ANSWERS = """
-SELECT answer <> 'approve', caught FROM console_decision WHERE by_id = %s ORDER BY id DESC LIMIT %s
+SELECT d.answer <> 'approve', d.caught, d.dwell_ms, coalesce(jsonb_array_length(d.unfolded) > 0, false),
+    p.transaction_type, p.risk
+FROM (SELECT * FROM console_decision WHERE by_id = %s ORDER BY id DESC LIMIT %s) d
+JOIN console_proposal p ON p.id = d.proposal_id ORDER BY d.id
+"""
+TIMES = """
+SELECT p.transaction_type, p.risk, percentile_cont(0.5) WITHIN GROUP (ORDER BY d.dwell_ms) / 1000
+FROM (
+    SELECT by_id, proposal_id, dwell_ms FROM console_decision
+    WHERE by_id <> %s AND answer = 'approve' AND dwell_ms IS NOT NULL ORDER BY id DESC LIMIT %s
+) d JOIN console_proposal p ON p.id = d.proposal_id
+GROUP BY 1, 2 HAVING count(*) >= %s AND count(DISTINCT d.by_id) >= %s
 """
 OTHERS = """
 SELECT count(*) FILTER (WHERE answer <> 'approve'), count(*)
@@ -90,14 +98,40 @@ class CatchRate:
 
 @dataclass(frozen=True)
 class Flag:
-    """Somebody who approved the last `run` of their proposals without exception, where others say no more often.
+    """Somebody who approves everything, where others say no more often.
 
+    `run`: their approvals without exception until now; None where it is their hurry that tells, which is theirs alone.
     `usual`: the share of answers of the others that are no approval, in percent.
     """
 
     person: User
-    run: int
+    run: int | None
     usual: int
+
+
+@dataclass(frozen=True)
+class Power:
+    """How soon somebody who approves everything is found at this site, with its figures in percent.
+
+    `usual`: how often people say something else, of `answers`; `tests`: the share of tests that is set. `slowly`: after
+    how many answers in nine of ten cases, where they look as long as the others; `quickly`: where they hardly look.
+    `best`: what no test could exceed within `approving.WITHIN` answers; `by_chance`: how often somebody who looks
+    approves so many in a row. `wanted`: the share of tests that finds them within so many, None where none does.
+    """
+
+    usual: float
+    answers: int
+    tests: float
+    slowly: int
+    quickly: int
+    best: int
+    by_chance: int
+    wanted: float | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether they are found as soon as they should be."""
+        return self.slowly <= approving.WITHIN
 
 
 def site() -> CatchRate | None:
@@ -166,66 +200,57 @@ def flags() -> list[Flag]:
     with connection.cursor() as cursor:
         cursor.execute(REVIEWERS)
         people = [pk for (pk,) in cursor.fetchall()]
+    in_force = of_attention()
     found = []
     for person in User.objects.filter(pk__in=people, is_active=True).order_by("last_name", "username"):
         usual = usual_of(*_rows(OTHERS, [person.pk, NEWEST * 5])[0])
-        answers = [
-            Answered(otherwise=bool(said), caught=caught)
-            for said, caught in reversed(_rows(ANSWERS, [person.pk, NEWEST]))
-        ]
-        if level(answers, usual) >= threshold(usual):
-            run = next((n for n, one in enumerate(reversed(answers)) if one.otherwise), len(answers))
-            found.append(Flag(person, run, round(100 * usual)))
+        test = approving.test_for(usual, float(in_force["seeded_share"]) / 100)
+        told = approving.standing(_answers(person, in_force), test)
+        if told is not None:
+            found.append(Flag(person, None if told.hurried else told.count, round(100 * usual)))
     return found
 
 
-@dataclass(frozen=True)
-class Answered:
-    """One answer of one person. `otherwise`: anything but an approval; `caught`: of a seeded test, else None."""
+def power() -> Power:
+    """How soon somebody who approves everything is found here, as things are set now."""
+    overrides, answers = _rows(OTHERS, [0, NEWEST * 5])[0]
+    usual, tests = usual_of(overrides, answers), float(of_attention()["seeded_share"]) / 100
+    test = approving.test_for(usual, tests)
+    wanted = approving.share_for(usual)
+    return Power(
+        usual=round(100 * test.usual, 1),
+        answers=answers,
+        tests=round(100 * tests, 1),
+        slowly=approving.noticed_after(test),
+        quickly=approving.hurried_after(test),
+        best=math.ceil(100 * approving.best_possible(test.usual, test.tests)),
+        by_chance=round(100 * (1 - test.usual) ** approving.WITHIN),
+        wanted=round(100 * wanted, 1) if wanted is not None else None,
+    )
 
-    otherwise: bool
-    caught: bool | None = None
+
+def _answers(person: User, in_force: Mapping[str, Decimal]) -> list[Answered]:
+    """The newest answers of a person, oldest first, each look held against the others' at the same kind and risk."""
+    times = {
+        (kind, risk): float(half)
+        for kind, risk, half in _rows(TIMES, [person.pk, NEWEST * 5, LOOKS, LOOKERS])
+    }
+    return [
+        Answered(
+            otherwise=otherwise,
+            caught=caught,
+            hurried=approving.is_hurried(dwell / 1000, times[kind, risk], asked.shortest(in_force, risk))
+            if dwell is not None and (kind, risk) in times
+            else None,
+            opened=opened,
+        )
+        for otherwise, caught, dwell, opened, kind, risk in _rows(ANSWERS, [person.pk, NEWEST])
+    ]
 
 
 def usual_of(overrides: int, answers: int) -> float:
     """How often the others say something else than yes, 0 to 1, with a prior until they have said enough."""
     return min(0.5, (overrides + PRIOR_OVERRIDES) / (answers + PRIOR))
-
-
-def level(answers: Iterable[Answered], usual: float) -> float:
-    """Where the chart stands after these answers, in natural log units.
-
-    A CUSUM of the likelihood of "approves everything" against "looks as the others do", as in `evals.drift`; a test
-    that was approved weighs far more than a real proposal.
-    """
-    found = 0.0
-    for one in answers:
-        found = max(0.0, found + _weight(one, usual))
-    return found
-
-
-def first_flag(answers: Sequence[Answered], usual: float) -> int | None:
-    """After how many answers the chart first says that somebody should talk with them, None if it does not."""
-    found, limit = 0.0, threshold(usual)
-    for count, one in enumerate(answers, 1):
-        found = max(0.0, found + _weight(one, usual))
-        if found >= limit:
-            return count
-    return None
-
-
-def threshold(usual: float) -> float:
-    """What the chart has to reach: with it, one flag in HONEST_RUN answers of somebody who looks.
-
-    A run of k approvals comes about every (1-u)^-k / u answers: W. Feller, An Introduction to Probability Theory and
-    Its Applications, volume 1, chapter XIII.7.
-    """
-    return math.log(HONEST_RUN * usual)
-
-
-def _weight(one: Answered, usual: float) -> float:
-    honest = MISSED if one.caught is not None else 1 - usual
-    return math.log(STAMP / (1 - honest)) if one.otherwise else math.log((1 - STAMP) / honest)
 
 
 def _newest(since: LimitValue | None = None) -> list[bool]:

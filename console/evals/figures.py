@@ -121,10 +121,10 @@ SELECT r.agent_version_id, r.connection_id, r.tool, count(*), count(*) FILTER (W
     percentile_cont(0.5) WITHIN GROUP (ORDER BY r.latency_ms) / 1000,
     percentile_cont(0.95) WITHIN GROUP (ORDER BY r.latency_ms) / 1000
 FROM unnest(%(versions)s::bigint[]) AS v (id) CROSS JOIN LATERAL (
-    SELECT r.agent_version_id, r.connection_id, r.tool, r.outcome, r.latency_ms FROM console_reading r
-    WHERE r.agent_version_id = v.id AND r.at > statement_timestamp() - %(window)s
-    ORDER BY r.id DESC LIMIT %(most)s
+    SELECT r.agent_version_id, r.connection_id, r.tool, r.outcome, r.latency_ms, r.at FROM console_reading r
+    WHERE r.agent_version_id = v.id ORDER BY r.id DESC LIMIT %(most)s
 ) r
+WHERE r.at > statement_timestamp() - %(window)s
 GROUP BY GROUPING SETS ((r.agent_version_id, r.connection_id, r.tool), (r.agent_version_id, r.connection_id))
 """
 

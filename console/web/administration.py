@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from console import access
 from console.access import Role
 from console.errors import Missing
-from console.evals import attention, seeded
+from console.evals import approving, attention, seeded
 from console.lifecycle.limits import of_policy as policy_limits
 from console.models import Incident, Widening
 from console.policy import attention as asked
@@ -71,6 +71,8 @@ def _attention(request: HttpRequest) -> dict[str, object]:
         "own_tests": own[0] if own is not None else None,
         "own_rate": own[1] if own is not None else None,
         "own_least": attention.OWN,
+        "power": attention.power() if mine & access.CONFIGURES else None,
+        "within": approving.WITHIN,
         "flags": attention.flags() if mine & access.CONFIGURES else [],
         "limits": [one for one in limits.in_force(attention=asked.LIMITS) if one.owner == asked.OWNER],
         "four_eyes": bool(policy_limits()["four_eyes"]),

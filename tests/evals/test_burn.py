@@ -7,16 +7,18 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection as database
 from django.db import connections
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from console.access import person as named
 from console.audit import WORKER
-from console.evals import alarms, burn
+from console.evals import alarms, burn, figures
 from console.evals.burn import PAGE, RULES, TICKET, Event, Objective, Traffic, judge
 from console.lifecycle.commit import commit
 from console.lifecycle.submit import withdraw
@@ -291,3 +293,49 @@ def _age(ready: list[Proposal]) -> None:
 
 def _withdraw(proposal: Proposal, planner: Planner) -> None:
     withdraw(fresh(proposal), planner.version, reason="the next trial", actor=planner.actor)
+
+
+MADE = """
+INSERT INTO console_reading (ref, agent_version_id, key_id, connection_id, tool, tool_version, arguments, outcome, text,
+    answer, digest, as_of, source, quality, remark, latency_ms, at)
+SELECT 'RD-' || g, %s, 'k', %s, 'supplier', 1, '{}', 'answered', '', '{}', '', now(), '', 'good', '', 100,
+    now() - interval '40 days' FROM generate_series(1, 60000) g
+"""
+
+
+def rows_read(plan: dict[str, Any], table: str) -> int:
+    """How many rows of a table a plan looked at."""
+    mine = (
+        plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+        if plan.get("Relation Name") == table
+        else 0
+    )
+    return int(mine * plan["Actual Loops"]) + sum(rows_read(one, table) for one in plan.get("Plans", []))
+
+
+@COMMITS
+def test_a_version_that_read_much_long_ago_costs_an_alarm_and_a_figure_only_its_newest_readings(
+    planner: Planner,
+) -> None:
+    grant = grant_of(planner)
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(MADE, [grant.version_id, grant.connection_id])
+        cursor.execute("ANALYZE console_reading")
+    since = timezone.now() - dt.timedelta(days=3)
+    asked: list[tuple[str, dict[str, Any]]] = [
+        (
+            alarms.READS,
+            {
+                "version": grant.version_id,
+                "connection": grant.connection_id,
+                "since": since,
+                "most": alarms.MOST,
+            },
+        ),
+        (figures.READ, {**figures.values([], 1), "versions": [grant.version_id]}),
+    ]
+    for statement, values in asked:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values)
+            (plan,) = cursor.fetchall()[0][0]
+        assert rows_read(plan["Plan"], "console_reading") <= alarms.MOST
