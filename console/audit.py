@@ -108,6 +108,8 @@ VERBS: Mapping[str, Verb] = {
     "suite.accept": Verb("made a case of {subject}"),
     "answer.post": Verb("answered a question of a person: {subject}"),
     "answer.mark": Verb("marked the answer {subject}"),
+    "labels.draw": Verb("drew the cases of {subject} whose labels a second person judges"),
+    "labels.judge": Verb("judged an outcome of a case of {subject}"),
     "gate.set": Verb("set the gate of {subject}: evidence given before counts no more", "warn"),
     "run.open": Verb("opened eval run {subject}"),
     "run.resume": Verb("went on with eval run {subject} with a new key"),

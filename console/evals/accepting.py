@@ -15,7 +15,7 @@ from console.audit import Actor
 from console.canonical import canonical
 from console.catalogue import transaction_type
 from console.errors import Conflict, Denied, Refused
-from console.evals import suites
+from console.evals import labels, suites
 from console.models import (
     AcceptedCase,
     Assessment,
@@ -145,13 +145,18 @@ def waiting(suite: str) -> list[Mapping[str, Any]]:
 
 
 def next_version(suite: str, *, by: User | None, actor: Actor) -> suites.Imported:
-    """Freeze the last version's cases and the accepted ones as the next version. Refused when none was accepted."""
-    fresh = waiting(suite)
-    if not fresh:
+    """Freeze the last version's cases and the accepted ones as the next version.
+
+    Labels that a second person disputes are said to be disputed there, and drawn no more. Refused when nothing was
+    accepted and nothing is disputed.
+    """
+    fresh, last = waiting(suite), suites.newest(suite)
+    names = labels.disputed(last) if last is not None else set()
+    if not fresh and not names:
         raise Refused(f"no case was accepted for {suite} since its last version", code="nothing_new")
-    last = suites.newest(suite)
-    before = list(suites.export(last)) if last is not None else []
+    before = [labels.marked(one, names) for one in suites.export(last)] if last is not None else []
     lines = [one.encode() for one in (*before, *(canonical(dict(body)) for body in fresh))]
-    return suites.import_cases(
-        suite, lines, source=f"version before and {len(fresh)} accepted", by=by, actor=actor
-    )
+    source = f"version before and {len(fresh)} accepted"
+    if names:
+        source += f", {len(names)} disputed"
+    return suites.import_cases(suite, lines, source=source, by=by, actor=actor)

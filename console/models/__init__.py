@@ -23,6 +23,7 @@ from console.models.evaluation import (
 )
 from console.models.exhibit import CertifiedScreen, Exhibit
 from console.models.figures import Baseline, Decided, OverrideChart
+from console.models.labels import Judged, LabelCheck, LabelSample
 from console.models.listening import Listening, Sample
 from console.models.proposal import (
     FINAL,
@@ -73,6 +74,8 @@ APPEND_ONLY = (
     "console_liveanswer",
     "console_answercited",
     "console_answermark",
+    "console_labelsample",
+    "console_labelcheck",
 )
 """Tables in which the application's database role may insert and read, and nothing else."""
 
@@ -119,7 +122,10 @@ __all__ = [
     "Hearing",
     "IdempotencyKey",
     "Incident",
+    "Judged",
     "KillSwitch",
+    "LabelCheck",
+    "LabelSample",
     "LatestSnapshot",
     "LimitValue",
     "Listening",

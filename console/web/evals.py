@@ -17,7 +17,7 @@ from django.utils import timezone
 from console import access
 from console.catalogue import transaction_types
 from console.errors import CountersignError, Missing, Refused
-from console.evals import accepting, answers, gate, runs
+from console.evals import accepting, answers, gate, labels, runs
 from console.evals.bounds import wilson
 from console.models import (
     AcceptedCase,
@@ -34,6 +34,7 @@ from console.models import (
     Widening,
 )
 from console.registry import evidence, gates
+from console.web import labels as labels_page
 from console.web import rendering
 from console.web.guards import actor, signed_in
 from integrations.contract import Kind
@@ -239,6 +240,9 @@ def _suite_context(request: HttpRequest, name: str) -> dict[str, Any]:
         "before": max(0, first - PAGE) if first else None,
         "runs": _runs(EvalRun.objects.filter(suite__name=name))[:RECENT],
         "accepted": len(accepting.waiting(name)),
+        "disputed": len(labels.disputed(versions[0])),
+        "labels": labels_page.told(found),
+        "may_judge": bool(mine & access.CONFIRMS),
         "configures": bool(mine & access.CONFIGURES),
         "required": settings.GATES_REQUIRED,
     }
@@ -263,6 +267,7 @@ def _gate(found: Gate) -> dict[str, Any]:
         "lifetime": _percent(told["left"]),
         "power": _power(told["power"]),
         "enough": told["enough"],
+        "labels": labels_page.told(found.suite),
         "versions": [
             {
                 "decision": one,

@@ -20,6 +20,7 @@ from console.web import (
     figures,
     home,
     incidents,
+    labels,
     proposal,
     queue,
     stop,
@@ -165,6 +166,21 @@ ROUTES: tuple[Route, ...] = (
         "eval-suite-next",
         post=CONFIGURES,
         doing="freeze cases",
+    ),
+    Route(
+        "evals/suites/<slug:name>/<int:number>/labels",
+        labels.page,
+        "labels",
+        get=CONFIRMS,
+        post=CONFIRMS,
+        doing="judge labels",
+    ),
+    Route(
+        "evals/suites/<slug:name>/<int:number>/labels/draw",
+        labels.draw,
+        "labels-draw",
+        post=CONFIRMS,
+        doing="have labels double-checked",
     ),
     Route(
         "evals/gates/<slug:about>", evals.set_gate, "eval-gate", post=CONFIGURES, doing="ask for another gate"

@@ -12,7 +12,7 @@ from django.utils import timezone
 from console import references
 from console.access import person as named
 from console.errors import Denied, Refused
-from console.evals import accepting, answers
+from console.evals import accepting, answers, labels
 from console.models import AnswerCited, AuditEntry, Connection, EvalCase, LiveAnswer, Mark, Reading
 from console.registry import evidence, marks
 from console.registry.marks import Marked
@@ -173,3 +173,11 @@ def test_a_marked_answer_becomes_a_case_of_its_tools_suite_with_what_was_right(
     )
     assert kept[wrong.ref]["acceptable"] == [{"found": "4"}]
     assert kept[wrong.ref]["readings"][0]["answer"]["found"] == 2
+    sample = labels.draw(made, by=people.ben, actor=named(people.ben))
+    own = kept[right.ref]["id"]
+    item = next(one for one in sample.items if made.cases.get(pk=one["case"]).name == own)
+    with pytest.raises(Denied, match="you made this case"):
+        labels.judge(sample, item["case"], said="yes", words="", by=people.ana, actor=named(people.ana))
+    shown = labels.upcoming(sample, people.ana)
+    assert shown is not None
+    assert shown[0].name != own, "it is not even shown to whoever made it"
