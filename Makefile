@@ -42,11 +42,15 @@ test-browser: ## the browser tests alone; fetches Playwright's Chromium if this 
 	@$(DEV) -m tests.chromium || $(IN_VENV)/python -m playwright install chromium-headless-shell
 	@REQUIRE_BROWSER=1 $(DEV) -m pytest -m browser $(ARGS)
 
-locks: ## resolve both lock files anew (needs uv)
+locks: ## resolve the lock files anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 		--upgrade pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
 		--upgrade --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(PYTHON) -c "import tomllib; extras = tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']; \
+		print(*extras['traces'], sep='\n')" \
+		| uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet \
+		--upgrade -c requirements-dev.lock - -o requirements-traces.lock
 
 clean: ## remove .venv and caches; keeps var, the demo's data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

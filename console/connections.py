@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from console import tracing
 from console.catalogue import READER, spec, specs
 from console.environment import secret
 from console.redaction import discreet
@@ -98,7 +99,8 @@ def _live(name: str, purpose: str) -> Any:
         opened = found.adapter.reader if purpose == READER else found.adapter.writer
         if opened is None:
             raise Unsupported(f"connection {name} only reads")
-        pool[name, purpose] = discreet(opened(found.options, account), account.secret, found.options)
+        live = discreet(opened(found.options, account), account.secret, found.options)
+        pool[name, purpose] = tracing.calls(live, connection=name, system=found.system, purpose=purpose)
     return pool[name, purpose]
 
 

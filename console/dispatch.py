@@ -10,6 +10,7 @@ import logging
 from celery import current_app
 from django.db import transaction
 
+from console import tracing
 from console.failpoints import reach
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ def ring(task: str, *args: int | str | bool, after: float = 0) -> bool:
     """
     reach("S1")
     try:
-        current_app.send_task(task, args=list(args), ignore_result=True, countdown=after or None)
+        with tracing.rung(task):
+            current_app.send_task(task, args=list(args), ignore_result=True, countdown=after or None)
     except Exception as error:  # noqa: BLE001 whatever the broker raises, the work is safe in the database
         log.warning("bell %s not rung (%s); the sweep will ring again", task, type(error).__name__)
         return False

@@ -20,13 +20,14 @@ GATES_REQUIRED      whether a version needs evidence from an eval run before it 
 NOTICE_URLS         names of secrets, comma separated; each holds one address for notices of incidents (apprise)
 CONSOLE_URL         where people open this console, such as https://console.example.com, for links in notices
 METRICS_TOKEN       who sends it as a bearer token may read /metrics from elsewhere than this machine
+OTEL_*              where traces go: see console/tracing.py
 """
 
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from console import environment
+from console import environment, tracing
 
 BASE_DIR = environment.ROOT
 VAR = environment.VAR
@@ -130,6 +131,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.tracing.Requests",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -368,6 +370,8 @@ LOGGING = {
         # It says whole addresses, which are secrets; `notices` says what went wrong in its own words.
         "apprise": {"level": "CRITICAL", "propagate": False},
         "urllib3": {"level": "ERROR"},
+        # Its warnings tell of every try; its errors, of every batch of traces that was given up.
+        "opentelemetry.exporter": {"level": "ERROR"},
         # Two lines for every bell, of which PostgreSQL has the whole story.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
@@ -407,3 +411,4 @@ def _refuse_unfit_for_production() -> None:
 
 if PRODUCTION:
     _refuse_unfit_for_production()
+tracing.check()

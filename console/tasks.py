@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from console import audit_tree, notices
+from console import audit_tree, notices, tracing
 from console.audit import WORKER, Actor
 from console.evals import alarms, attention, live, seeded, shadow
 from console.failpoints import reach
@@ -26,14 +26,16 @@ def _worker(task: str) -> Actor:
 def assess(pk: int) -> None:
     """Assess a proposal that is received."""
     if (proposal := fetch(pk)) is not None:
-        assessing.assess(proposal, actor=_worker("assess"))
+        with tracing.heard("assess", proposal):
+            assessing.assess(proposal, actor=_worker("assess"))
 
 
 @shared_task(name="console.tasks.commit")
 def commit(pk: int) -> None:
     """Commit a proposal that is approved."""
     if (proposal := fetch(pk)) is not None:
-        committing.commit(proposal, actor=_worker("commit"))
+        with tracing.heard("commit", proposal):
+            committing.commit(proposal, actor=_worker("commit"))
     reach("S10")
 
 
@@ -41,7 +43,8 @@ def commit(pk: int) -> None:
 def read_back(pk: int) -> None:
     """Ask the system what became of an attempt."""
     if (proposal := fetch(pk)) is not None:
-        readback.read_back(proposal, actor=_worker("read_back"))
+        with tracing.heard("read_back", proposal):
+            readback.read_back(proposal, actor=_worker("read_back"))
 
 
 @shared_task(name="console.tasks.refresh")
@@ -55,14 +58,16 @@ def refresh(pk: int, type_name: str, raw: str) -> None:
 def check_task(pk: int) -> None:
     """Read back what somebody said of a task; put one that nobody confirmed in time before a person."""
     if (proposal := fetch(pk)) is not None:
-        task_check.check(proposal, actor=_worker("check_task"))
+        with tracing.heard("check_task", proposal):
+            task_check.check(proposal, actor=_worker("check_task"))
 
 
 @shared_task(name="console.tasks.judge_callback")
 def judge_callback(pk: int) -> None:
     """Judge what a system told us later."""
     if (heard := Callback.objects.select_related("proposal").filter(pk=pk).first()) is not None:
-        callback.judge(heard, actor=_worker("judge_callback"))
+        with tracing.heard("judge_callback", heard):
+            callback.judge(heard, actor=_worker("judge_callback"))
 
 
 @shared_task(name="console.tasks.sweep")
@@ -83,7 +88,8 @@ def watch(pk: int) -> None:
 def look_back(pk: int) -> None:
     """See what people did in the place of a shadow proposal."""
     if (proposal := fetch(pk)) is not None:
-        shadow.look_back(proposal, actor=_worker("look_back"))
+        with tracing.heard("look_back", proposal):
+            shadow.look_back(proposal, actor=_worker("look_back"))
 
 
 @shared_task(name="console.tasks.burn")

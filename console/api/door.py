@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from console import audit
+from console import audit, tracing
 from console.api.request import counted, plain, request_id
 from console.audit import Actor
 from console.errors import Denied, Exhausted
@@ -52,6 +52,7 @@ class AgentKeys(BaseAuthentication):
             if text.startswith(f"{keys.RUN}_"):
                 return AnonymousUser(), runs.authenticate(text)
             key = keys.authenticate(text)
+            tracing.tell(agent=key.version.agent.slug, agent_version=key.version.label)
         except Denied as refusal:
             _put_on_record(request, text, refusal)
             raise

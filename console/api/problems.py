@@ -16,6 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from console import tracing
 from console.api.envelope import Fault, Problem
 from console.api.request import plain, request_id, stamp
 from console.errors import Conflict, CountersignError, Denied, Exhausted, Held, Missing, Refused
@@ -180,6 +181,7 @@ def problem(
 ) -> HttpResponse:
     """One problem as an answer. `like` gives status and title when the table does not know the code."""
     status, title = PROBLEMS.get(code) or PROBLEMS[like]
+    tracing.tell(refusal=code)
     body = Problem(
         type=f"/api/v1/problems/{code}",
         title=title,

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from console import access, checks, connections, diff, policy
+from console import access, checks, connections, diff, policy, tracing
 from console.audit import Actor
 from console.canonical import digest
 from console.catalogue import spec, transaction_type
@@ -84,6 +84,7 @@ class Judged:
     """The readings it rests on, as they were at this look."""
 
 
+@tracing.step("assess")
 def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
     """Judge the newest revision on the record as it is now.
 
@@ -117,6 +118,7 @@ def assess(proposal: Proposal, *, actor: Actor) -> Proposal:
     return _freeze(proposal, revision, judged, actor)
 
 
+@tracing.step("look")
 def look(proposal: Proposal, revision: Revision, held: limits.InForce) -> Judged:
     """Read the target and what the proposal rests on, judge, plan the commit. Writes nothing anywhere.
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Now
 
-from console import access, audit, dispatch
+from console import access, audit, dispatch, tracing
 from console.audit import Actor
 from console.catalogue import specs, transaction_type
 from console.errors import Conflict, Denied, Missing, Refused
@@ -59,6 +59,7 @@ def is_read_back(proposal: Proposal) -> bool:
     return carried is not None and carried.seen_elsewhere and bool(proposal.target)
 
 
+@tracing.step("take")
 def take(proposal: Proposal, *, by: User, actor: Actor) -> Proposal:
     """Say "I do it": others see who has it.
 
@@ -88,6 +89,7 @@ def give_back(proposal: Proposal, *, by: User, actor: Actor) -> Proposal:
     return row
 
 
+@tracing.step("confirm")
 def confirm(proposal: Proposal, *, by: User, answer: str, note: str, seen: str, actor: Actor) -> Proposal:
     """Say what became of it, under one's name. `seen` is the digest on screen, `note` what one did and saw.
 

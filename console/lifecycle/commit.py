@@ -28,7 +28,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
-from console import access, audit, connections, dispatch, policy
+from console import access, audit, connections, dispatch, policy, tracing
 from console.audit import Actor
 from console.canonical import digest
 from console.catalogue import spec, transaction_types
@@ -130,6 +130,7 @@ class LostFence(Exception):
     """Somebody else has taken over this proposal; this worker must not send another byte for it."""
 
 
+@tracing.step("commit")
 def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: C901, PLR0911 one for every answer
     """Send what was approved, once, and settle it as far as the system tells.
 
@@ -168,6 +169,7 @@ def commit(proposal: Proposal, *, actor: Actor) -> Proposal:  # noqa: C901, PLR0
         connections.drop(proposal.connection.name)
         return _later(proposal, f"It could not be looked at ({type(fault).__name__}); nothing was sent.")
     reach("S4")
+    tracing.tell(moved=judged.digest != approved.digest)
     if judged.digest != approved.digest or rests.moved(approved.rests, judged.rests):
         return review.reassess(proposal, actor=actor, why=_what_moved(judged, approved))
     claimed = _claim(proposal, approved, judged, actor)
@@ -241,6 +243,7 @@ def _is_there_already(proposal: Proposal, approved: Assessment, judged: Judged) 
     return seen.look(proposal.connection.name, sought).seen is not Seen.ABSENT
 
 
+@tracing.step("claim")
 def _claim(proposal: Proposal, approved: Assessment, judged: Judged, actor: Actor) -> Attempt | None:
     try:
         with transaction.atomic():

@@ -32,7 +32,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from console import access, audit, connections, diff, dispatch
+from console import access, audit, connections, diff, dispatch, tracing
 from console.audit import Actor
 from console.canonical import canonical, digest
 from console.catalogue import spec, transaction_type
@@ -97,6 +97,7 @@ def read_back(proposal: Proposal, *, actor: Actor, fence: int | None = None) -> 
     return done if done is proposal else become(proposal, done)
 
 
+@tracing.step("read_back")
 def ask(row: Proposal, attempt: Attempt, *, at: dt.datetime, actor: Actor) -> Proposal:
     """The same for who holds the lease since `at` (the database's time) and has the newest attempt, as it is stored."""
     reach("R1")

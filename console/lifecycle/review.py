@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from console import access, audit, dispatch, policy
+from console import access, audit, dispatch, policy, tracing
 from console.audit import Actor
 from console.canonical import canonical, text_digest
 from console.catalogue import transaction_type
@@ -83,6 +83,7 @@ class Look:
 UNSEEN = Look()
 
 
+@tracing.step("approve")
 def approve(
     proposal: Proposal,
     *,
@@ -144,6 +145,7 @@ def approve(
     return row
 
 
+@tracing.step("reject")
 def reject(
     proposal: Proposal,
     *,
@@ -179,6 +181,7 @@ def reject(
         )
 
 
+@tracing.step("request_changes")
 def request_changes(
     proposal: Proposal,
     *,
@@ -229,6 +232,7 @@ def request_changes(
         )
 
 
+@tracing.step("amend")
 def amend(
     proposal: Proposal,
     *,
@@ -308,6 +312,7 @@ def reassess(proposal: Proposal, *, actor: Actor, why: str) -> Proposal:
         return row
 
 
+@tracing.step("settle")
 def settle(proposal: Proposal, *, by: User, happened: bool, note: str, actor: Actor) -> Proposal:
     """A person who looked in the system says what an unknown outcome was. The note says how they know.
 

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from pydantic import Field, StringConstraints
 
-from console import access, audit, dispatch, references
+from console import access, audit, dispatch, references, tracing
 from console.audit import Actor
 from console.canonical import canonical, text_digest
 from console.catalogue import spec, transaction_type
@@ -56,10 +56,10 @@ STORE = f"""
 WITH made AS (
     INSERT INTO console_proposal (ref, agent_version_id, grant_id, connection_id, transaction_type, type_version,
         autonomy, target, label, state, version, state_since, state_reason, revision, risk, value_currency,
-        submitted_at, expires_at, fence, ring_at, attempts_made, reverses_id)
+        submitted_at, expires_at, fence, ring_at, attempts_made, reverses_id, traceparent)
     VALUES (%(ref)s, %(version)s, %(grant)s, %(connection)s, %(type)s, %(type_version)s, %(autonomy)s, %(target)s, '',
         %(state)s, 0, statement_timestamp(), '', 1, 0, '', statement_timestamp(),
-        statement_timestamp() + %(expires)s, 0, statement_timestamp() + %(bell)s, 0, %(reverses)s)
+        statement_timestamp() + %(expires)s, 0, statement_timestamp() + %(bell)s, 0, %(reverses)s, %(traceparent)s)
     RETURNING id
 ), revised AS (
     INSERT INTO console_revision (proposal_id, number, payload, digest, rationale, by_agent_id, created_at)
@@ -166,6 +166,7 @@ def read_payload(type_: TransactionType, envelope: Envelope | RevisionEnvelope) 
     return validated(type_.payload, text, "payload"), text
 
 
+@tracing.step("submit")
 def submit(version: AgentVersion, *, raw: bytes, key: str, actor: Actor) -> Submitted:
     """Store one proposal, once per `key`, and ring for its assessment.
 
@@ -188,6 +189,7 @@ def submit(version: AgentVersion, *, raw: bytes, key: str, actor: Actor) -> Subm
         return Submitted(_store(version, parsed, key, fingerprint, actor), replayed=False)
 
 
+@tracing.step("revise")
 def revise(proposal: Proposal, version: AgentVersion, *, raw: bytes, actor: Actor) -> Proposal:
     """A new revision by the agent, after changes were requested. It is received and assessed again.
 
@@ -234,6 +236,7 @@ def revise(proposal: Proposal, version: AgentVersion, *, raw: bytes, actor: Acto
     return row
 
 
+@tracing.step("withdraw")
 def withdraw(proposal: Proposal, version: AgentVersion, *, reason: str, actor: Actor) -> Proposal:
     """The agent takes it back, while nothing was sent. Conflict says what it is now, and who was first."""
     _check_own(proposal, version)
@@ -266,6 +269,7 @@ def _store(version: AgentVersion, parsed: Parsed, key: str, fingerprint: str, ac
         "autonomy": grant.autonomy,
         "target": type_.target(parsed.payload) or "",
         "reverses": parsed.reverses,
+        "traceparent": tracing.carried(),
     }
     proposal = Proposal(**known)
     digest = text_digest(parsed.payload_text)
@@ -298,6 +302,7 @@ def _store(version: AgentVersion, parsed: Parsed, key: str, fingerprint: str, ac
         "expires": dt.timedelta(minutes=parsed.envelope.expires_in_minutes),
         "bell": BELL,
         "reverses": parsed.reverses.pk if parsed.reverses is not None else None,
+        "traceparent": proposal.traceparent,
         "payload": parsed.payload_text,
         "digest": digest,
         "rationale": parsed.envelope.rationale,

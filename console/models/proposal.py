@@ -117,6 +117,8 @@ class Proposal(models.Model):
     ring_at = models.DateTimeField(null=True, blank=True)
     """When the sweep rings again; null when no worker has anything to do."""
     attempts_made = models.PositiveSmallIntegerField(default=0)
+    traceparent = models.CharField(max_length=55, blank=True, default="", db_default="")
+    """The span that it was proposed in (W3C Trace Context), where traces are made; "" else. See `console.tracing`."""
     seeded = models.BooleanField(default=False, db_default=False)
     """A test of attention, known to be wrong: see `SeededTest`. It is never approved, and counts in no figure."""
     reverses = models.ForeignKey(

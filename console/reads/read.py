@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from pydantic import Field, StringConstraints
 
-from console import access, audit, references
+from console import access, audit, references, tracing
 from console.access import Role
 from console.audit import Actor
 from console.canonical import canonical, text_digest
@@ -128,6 +128,7 @@ def read(version: AgentVersion, name: str, *, raw: bytes, actor: Actor) -> Read:
         check=check,
     )
     _remark(grant.connection, None)
+    tracing.tell(reading=made.ref)
     return Read(made.ref, tool, grant.connection, answer, made.latency_ms, check)
 
 

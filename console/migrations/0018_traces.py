@@ -1,0 +1,15 @@
+"""The trace in which a proposal was made stays with it: a bell carries nothing but an id."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """One column."""
+
+    dependencies = [("console", "0017_sampling")]
+
+    operations = [
+        migrations.AddField(
+            "proposal", "traceparent", models.CharField(blank=True, db_default="", default="", max_length=55)
+        ),
+    ]

@@ -1,0 +1,177 @@
+"""Traces: what is configured, whose trace a request is in, and that nothing is imported where nobody asks for them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from console import tracing
+from console.environment import ROOT
+from tests.journeys.house import free_port
+from tests.rigs.collector import Collector
+
+SAMPLED = 1
+ASKED = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+THEIRS = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+EVERY_DOOR = """
+import sys
+if {absent}:
+    sys.modules["opentelemetry"] = None
+import django
+django.setup()
+import console.wsgi, console.tasks, console.web.urls, console.api.urls
+sending = ("opentelemetry.exporter", "opentelemetry.sdk.trace")
+print("ours:", *sorted(name for name in sys.modules if name.startswith(sending)))
+"""
+"""The client of Redis imports some of OpenTelemetry by itself where it is installed; what sends traces it does not."""
+
+
+def as_told(monkeypatch: pytest.MonkeyPatch, **told: str) -> None:
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    tracing.on.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    yield
+    tracing.on.cache_clear()
+
+
+@pytest.fixture
+def collected(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector that this process sends its spans to, all of them when the test ends."""
+    made = Collector(free_port())
+    made.open()
+    as_told(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{made.port}")
+    yield made
+    for tracer in tracing._tracers:
+        tracer.span_processor.shutdown()  # type: ignore[attr-defined]  # of the SDK's tracers, which this one is
+    tracing._tracers.clear()
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "on"),
+    [
+        ({}, False),
+        (ASKED, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces"}, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({**ASKED, "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({**ASKED, "OTEL_SDK_DISABLED": "true"}, False),
+        ({"OTEL_SERVICE_NAME": "countersign", "OTEL_EXPORTER_OTLP_HEADERS": "a=b"}, False),
+    ],
+)
+def test_traces_are_made_where_a_collector_is_named(
+    told: dict[str, str], on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_told(monkeypatch, **told)
+    assert tracing.on() is on
+    tracing.check()
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin'; say otlp or none"),
+        ({**ASKED, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "'grpc'; traces are sent as http/protobuf"),
+        ({**ASKED, "OTEL_EXPORTER_OTLP_HEADERS": "Bearer do-not-tell"}, "its 1. part is not"),
+        ({**ASKED, "OTEL_EXPORTER_OTLP_HEADERS": "a=b,do not=tell"}, "its 2. part is not"),
+        ({**ASKED, "OTEL_EXPORTER_OTLP_HEADERS_FILE": "/nowhere"}, "OTEL_EXPORTER_OTLP_HEADERS_FILE"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_at_the_start(
+    told: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_told(monkeypatch, **told)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        tracing.check()
+    assert named in str(refused.value)
+    assert "do-not-tell" not in str(refused.value)
+
+
+def start(told: dict[str, str], *, absent: bool) -> subprocess.CompletedProcess[str]:
+    """Every door in a process of its own; `absent`: as where OpenTelemetry is not installed."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    return subprocess.run(
+        [sys.executable, "-c", EVERY_DOOR.format(absent=absent)],
+        cwd=ROOT,
+        env={**plain, **told, "DJANGO_SETTINGS_MODULE": "console.settings"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_start_imports_nothing_that_makes_traces_and_needs_no_package_that_nobody_asked_for() -> None:
+    assert importlib.util.find_spec("opentelemetry.sdk.trace") is not None
+    for absent in (False, True):
+        done = start({}, absent=absent)
+        assert (done.returncode, done.stdout) == (0, "ours:\n"), done.stderr
+
+
+def test_a_missing_package_is_named_with_how_to_install_it() -> None:
+    done = start(ASKED, absent=True)
+    assert done.returncode == 1
+    assert re.search(r"ImproperlyConfigured: OTEL_.*bootstrap\.py requirements-traces\.lock", done.stderr)
+
+
+def answer_to(header: str) -> str:
+    """The `traceresponse` of a request with this `traceparent`."""
+    asked = RequestFactory().get("/api/v1/tools", headers={"traceparent": header} if header else {})
+    told: str = tracing.Requests(lambda _: HttpResponse())(asked)["traceresponse"]
+    return told
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
+        f"{THEIRS}01-more",
+        f"{THEIRS}01,{THEIRS}01",
+        "x" * 600,
+    ],
+)
+@pytest.mark.usefixtures("collected")
+def test_what_is_no_traceparent_begins_a_trace_of_its_own(header: str) -> None:
+    version, trace, span, flags = answer_to(header).split("-")
+    assert (version, len(trace), len(span), int(flags, 16) & SAMPLED) == ("00", 32, 16, SAMPLED)
+    assert trace not in {"0" * 32, THEIRS.split("-")[1]}
+
+
+@pytest.mark.parametrize(
+    ("sampler", "share", "ours"),
+    [
+        ("parentbased_always_on", "", "01"),
+        ("parentbased_always_off", "", "00"),
+        # The id's last half is high: of every thousandth trace it is none, of nine in ten it is one.
+        ("parentbased_traceidratio", "0.001", "00"),
+        ("traceidratio", "0.9", "01"),
+    ],
+)
+@pytest.mark.parametrize("theirs", ["00", "01"])
+@pytest.mark.usefixtures("collected")
+def test_a_caller_names_the_trace_and_the_console_whether_it_is_sampled(
+    theirs: str, sampler: str, share: str, ours: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+    _, trace, span, flags = answer_to(THEIRS + theirs).split("-")
+    assert (trace, flags) == (THEIRS.split("-")[1], ours)
+    assert span != THEIRS.split("-")[2]
