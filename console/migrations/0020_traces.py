@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """One column."""
 
-    dependencies = [("console", "0017_sampling")]
+    dependencies = [("console", "0019_labels")]
 
     operations = [
         migrations.AddField(
