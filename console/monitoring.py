@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 
 from console import environment
 from console.evals import figures
-from console.models import LIVE, Autonomy, Connection, Grant
+from console.models import LIVE, Autonomy, Connection, Grant, InputDrift
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +219,14 @@ def _agents() -> Iterable[Metric]:
         f"How long people looked at what was submitted {within}.",
         labels=labels,
     )
+    moved = GaugeMetricFamily(
+        "countersign_agent_input_psi",
+        "Population stability index of what comes in, newest 500 cases against the first 500; absent with fewer.",
+        labels=[*labels, "value"],
+    )
+    indexes: dict[int, list[tuple[str, float]]] = {}
+    for pk, label, index in InputDrift.objects.values_list("grant_id", "label", "index").order_by("label"):
+        indexes.setdefault(pk, []).append((label, index))
     grants = Grant.objects.filter(kind=Grant.TYPE).exclude(autonomy=Autonomy.OFF)
     for one in figures.of_grants(
         list(grants.select_related("version__agent", "connection").order_by("pk")), days=FIGURES_DAYS
@@ -242,7 +250,9 @@ def _agents() -> Iterable[Metric]:
                 if value is not None:
                     times.add_metric([*who, stage.lower(), quantile], value)
         review.add_metric(who, one.review_seconds)
-    yield from (counts, times, measured, review)
+        for label, index in indexes.get(grant.pk, ()):
+            moved.add_metric([*who, label], index)
+    yield from (counts, times, measured, review, moved)
 
 
 def _rows(statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:

@@ -345,6 +345,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "kwargs": {"newest_only": False},
         "options": {"expires": 60},
     },
+    "compare_inputs": {
+        "task": "console.tasks.compare_inputs",
+        "schedule": 900.0,
+        "options": {"expires": 900},
+    },
     "sequence": {"task": "console.tasks.sequence", "schedule": 5.0, "options": {"expires": 5}},
     "probe_accounts": {
         "task": "console.tasks.probe_accounts",

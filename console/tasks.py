@@ -6,7 +6,7 @@ from celery import shared_task
 
 from console import audit_tree, notices, tracing
 from console.audit import WORKER, Actor
-from console.evals import alarms, attention, live, seeded, shadow
+from console.evals import alarms, attention, inputs, live, seeded, shadow
 from console.failpoints import reach
 from console.lifecycle import assess as assessing
 from console.lifecycle import callback, probe, readback, task_check
@@ -96,6 +96,12 @@ def look_back(pk: int) -> None:
 def burn(newest_only: bool = True) -> None:  # noqa: FBT002 a task takes plain arguments
     """See whether errors or latency of a grant burn too fast: where something went wrong just now, or everywhere."""
     alarms.watch_all(actor=_worker("burn"), newest_only=newest_only)
+
+
+@shared_task(name="console.tasks.compare_inputs")
+def compare_inputs() -> None:
+    """See whether what comes in on a grant is still what it was."""
+    inputs.watch_all(actor=_worker("compare_inputs"))
 
 
 @shared_task(name="console.tasks.seed")

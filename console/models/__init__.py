@@ -22,7 +22,7 @@ from console.models.evaluation import (
     Split,
 )
 from console.models.exhibit import CertifiedScreen, Exhibit
-from console.models.figures import Baseline, Decided, OverrideChart
+from console.models.figures import Baseline, Decided, InputDrift, OverrideChart
 from console.models.labels import Judged, LabelCheck, LabelSample
 from console.models.listening import Listening, Sample
 from console.models.proposal import (
@@ -122,6 +122,7 @@ __all__ = [
     "Hearing",
     "IdempotencyKey",
     "Incident",
+    "InputDrift",
     "Judged",
     "KillSwitch",
     "LabelCheck",

@@ -52,6 +52,26 @@ class OverrideChart(models.Model):
         return f"{self.grant_id}: {self.overridden} of {self.decided}"
 
 
+class InputDrift(models.Model):
+    """How far one value of what comes in on a grant has moved: see `evals.inputs`. Derived, replaced by each look.
+
+    `index` is the population stability index of `recent` cases against `reference` ones.
+    """
+
+    grant = models.ForeignKey(Grant, on_delete=models.CASCADE, related_name="input_drift", db_index=False)
+    label = models.CharField(max_length=150)
+    index = models.FloatField()
+    reference = models.PositiveIntegerField()
+    recent = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["grant", "label"], name="input_drift_once")]
+
+    def __str__(self) -> str:
+        return f"{self.grant_id}: {self.label} {self.index:.2f}"
+
+
 class Baseline(models.Model):
     """How long one piece of work took by hand, timed once: what hours saved are measured against. Append-only.
 

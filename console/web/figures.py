@@ -10,9 +10,10 @@ from django.shortcuts import render
 
 from console.catalogue import read_tools, transaction_types
 from console.errors import Missing
-from console.evals import alarms, figures
+from console.evals import alarms, figures, inputs
 from console.evals.burn import PAGE, Verdict
 from console.evals.figures import Figures
+from console.evals.psi import NEEDED
 from console.models import Agent, Autonomy, Connection, Grant
 from console.web import plots
 
@@ -129,6 +130,8 @@ def _whole(found: Figures, days: int) -> dict[str, Any]:
         "alerts": [_alert(verdict) for verdict in alarms.standing(found.grant)],
         "line": plots.level(levels),
         "chart": chart,
+        "inputs": inputs.of_grant(found.grant),
+        "needed": NEEDED,
     }
 
 
