@@ -76,6 +76,7 @@ class Subject:
     meaning; False when that cannot be. `count(reference)`: effects in the system, or None when it cannot count.
     `lose_answer(type name)`: a context in which the next write takes effect and its answer is lost.
     `nowhere`: options of an address where nothing listens. `missing(tool name)`: arguments naming no record.
+    `look(writer, type, payload)`: the snapshot that a claim starts from; where looking is slow, one that still holds.
     """
 
     adapter: Adapter
@@ -89,6 +90,9 @@ class Subject:
     nowhere: Callable[[], Mapping[str, Any]]
     count: Callable[[str], int | None] = lambda _reference: None
     lose_answer: Callable[[str], contextlib.AbstractContextManager[None]] | None = None
+    look: Callable[[Writer, TransactionType, Any], Snapshot] = lambda writer, type_, payload: writer.snapshot(
+        type_, payload
+    )
     cannot: tuple[str, ...] = field(default=())
 
     def open_reader(self) -> contextlib.closing[Reader]:
@@ -150,7 +154,7 @@ def prepare(subject: Subject, writer: Writer, type_name: str) -> Commit:
     type_ = TYPES[type_name]
     payload = type_.payload.model_validate_json(json.dumps(subject.payload(type_name)))
     since = dt.datetime.now(dt.UTC)
-    snapshot = writer.snapshot(type_, payload)
+    snapshot = subject.look(writer, type_, payload)
     reference = f"CS-{uuid.uuid4().hex[:12].upper()}"
     return Commit(
         type_, payload, snapshot, writer.plan(type_, payload, snapshot, reference), reference, since

@@ -52,8 +52,8 @@ def every(tryton: TrytonServer, model: str) -> list[str]:
     return [str(row["id"]) for row in tryton.admin.search_read(model, [], ["id"], order=[("id", "ASC")])]
 
 
-@pytest.fixture
-def in_every_state(tryton: TrytonServer, standby: Standby) -> None:
+@pytest.fixture(scope="module")
+def in_every_state(tryton: TrytonServer, shared_standby: Standby) -> None:
     """Besides the seeded orders, some that the seed has none of, in the states that a proposal meets."""
     orders.production(tryton, state="waiting", start=-3)
     orders.production(tryton, quantity=900.0, start=2)
@@ -62,7 +62,7 @@ def in_every_state(tryton: TrytonServer, standby: Standby) -> None:
     for state in ("draft", "quotation", "processing"):
         orders.sale(tryton, state=state)
     orders.sale(tryton, state="processing", quantity=5000.0)
-    standby.catch_up()
+    shared_standby.catch_up()
 
 
 @pytest.mark.usefixtures("in_every_state")
