@@ -61,7 +61,8 @@ FIRST_WRITE = (
     (
         "Let it read, and judge without sending",
         (
-            "Let it read for a while: a version with no record of reliable reading gets no write. Then "
+            "Let it read for a while, and mark what it answers people right or wrong: a version with "
+            "no record of reliable reading gets no write. Then "
             "grant it one transaction type in shadow: what it proposes is judged, recorded, held "
             "against what people then did, and never sent. The time people take now is the baseline for"
             " what it saves."
@@ -83,7 +84,8 @@ FIRST_WRITE = (
         (
             "Look through the file: people make mistakes too. Take out or correct what was wrong, then "
             "import it. Three in four cases are hold-out, for the gate alone; nobody who builds the "
-            "agent should see them."
+            "agent should see them. Then have a second person judge a tenth of the labels blind: the "
+            "suite's page draws them, and tells how far both agree."
         ),
         (
             "manage.py evals import promises-2026q3 promises.jsonl\n"

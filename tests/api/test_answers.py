@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
+from pytest_django.live_server_helper import LiveServer
 
 from console import references
 from console.audit import OPERATOR
@@ -156,3 +160,22 @@ def test_the_key_of_a_run_posts_no_live_answer_and_its_readings_carry_none(
     ref = case["reading"]["reading"]
     assert post(call, sent(ref), 403, key=opened.key)["code"] == "run_key"
     assert post(call, sent(ref), 422)["code"] == "unknown_reading"
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+@pytest.mark.usefixtures("erp")
+def test_the_demo_agent_answers_what_is_asked_every_morning_once_a_day(
+    planner: Planner, live_server: LiveServer, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(planner.key)
+    for _ in range(2):
+        call_command(
+            "demo_agent", url=live_server.url, key_file=str(tmp_path / "key"), once=True, stdout=StringIO()
+        )
+    found = {one.question: one for one in LiveAnswer.objects.all()}
+    assert len(found) == LiveAnswer.objects.count() == 3
+    worst = found["How many orders are in trouble, and which is the most urgent?"]
+    reading = worst.cited.get().reading
+    assert reading.answer is not None
+    assert worst.given["found"] == reading.answer["found"] > 0
+    assert worst.given["most_urgent"] == reading.answer["exceptions"][0]["label"]
