@@ -16,6 +16,10 @@ that were opened; that nothing was opened says nothing. By G. Lorden, "Procedure
 distribution", Ann. Math. Statist. 42 (1971), whoever fits that model or looks longer is told of falsely in at most
 `exp(-HURRIED)` of their answers. The time is the browser's word: who forges it is found as who looks as long as the
 others.
+
+What it rests on is `usual`: by arithmetic, somebody whose proposals need to be overridden at seven tenths of that rate
+is told of falsely one to three times in 1,000 answers, at half of it up to eight times. So `attention` takes it from
+what the others answered to proposals of the same grants, and a flag is a matter for a talk and nothing else.
 """
 
 from __future__ import annotations

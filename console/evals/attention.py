@@ -44,6 +44,8 @@ NEWEST = 400
 """The newest answers of a person that the chart of who approves everything looks at."""
 PRIOR, PRIOR_OVERRIDES = 100, 10
 """As if the others had given so many answers already, so many of them no: until there are more."""
+ALIKE = 50
+"""As if the others had given so many answers to each grant's proposals as they answer all: until there are more."""
 LOOKS, LOOKERS = 20, 2
 """So many approvals, by so many of the others, tell how long a look at one kind and risk takes."""
 
@@ -52,7 +54,7 @@ SELECT caught FROM console_decision WHERE caught IS NOT NULL AND at > %s ORDER B
 """
 ANSWERS = """
 SELECT d.answer <> 'approve', d.caught, d.dwell_ms, coalesce(jsonb_array_length(d.unfolded) > 0, false),
-    p.transaction_type, p.risk
+    p.transaction_type, p.risk, p.grant_id
 FROM (SELECT * FROM console_decision WHERE by_id = %s ORDER BY id DESC LIMIT %s) d
 JOIN console_proposal p ON p.id = d.proposal_id ORDER BY d.id
 """
@@ -65,8 +67,9 @@ FROM (
 GROUP BY 1, 2 HAVING count(*) >= %s AND count(DISTINCT d.by_id) >= %s
 """
 OTHERS = """
-SELECT count(*) FILTER (WHERE answer <> 'approve'), count(*)
-FROM (SELECT answer FROM console_decision WHERE by_id <> %s AND caught IS NULL ORDER BY id DESC LIMIT %s) newest
+SELECT p.grant_id, count(*) FILTER (WHERE d.answer <> 'approve'), count(*) FROM (
+    SELECT answer, proposal_id FROM console_decision WHERE by_id <> %s AND caught IS NULL ORDER BY id DESC LIMIT %s
+) d JOIN console_proposal p ON p.id = d.proposal_id GROUP BY p.grant_id
 """
 REVIEWERS = """
 SELECT DISTINCT by_id FROM (SELECT by_id FROM console_decision ORDER BY id DESC LIMIT 5000) newest
@@ -101,7 +104,7 @@ class Flag:
     """Somebody who approves everything, where others say no more often.
 
     `run`: their approvals without exception until now; None where it is their hurry that tells, which is theirs alone.
-    `usual`: the share of answers of the others that are no approval, in percent.
+    `usual`: the share of the others' answers to the same that are no approval, in percent.
     """
 
     person: User
@@ -203,9 +206,10 @@ def flags() -> list[Flag]:
     in_force = of_attention()
     found = []
     for person in User.objects.filter(pk__in=people, is_active=True).order_by("last_name", "username"):
-        usual = usual_of(*_rows(OTHERS, [person.pk, NEWEST * 5])[0])
+        answers, grants = _answers(person, in_force)
+        usual = usual_of(grants, _others(person.pk))
         test = approving.test_for(usual, float(in_force["seeded_share"]) / 100)
-        told = approving.standing(_answers(person, in_force), test)
+        told = approving.standing(answers, test)
         if told is not None:
             found.append(Flag(person, None if told.hurried else told.count, round(100 * usual)))
     return found
@@ -213,13 +217,13 @@ def flags() -> list[Flag]:
 
 def power() -> Power:
     """How soon somebody who approves everything is found here, as things are set now."""
-    overrides, answers = _rows(OTHERS, [0, NEWEST * 5])[0]
-    usual, tests = usual_of(overrides, answers), float(of_attention()["seeded_share"]) / 100
+    others = _others(0)
+    usual, tests = usual_of([], others), float(of_attention()["seeded_share"]) / 100
     test = approving.test_for(usual, tests)
     wanted = approving.share_for(usual)
     return Power(
         usual=round(100 * test.usual, 1),
-        answers=answers,
+        answers=sum(answers for _, answers in others.values()),
         tests=round(100 * tests, 1),
         slowly=approving.noticed_after(test),
         quickly=approving.hurried_after(test),
@@ -229,13 +233,32 @@ def power() -> Power:
     )
 
 
-def _answers(person: User, in_force: Mapping[str, Decimal]) -> list[Answered]:
-    """The newest answers of a person, oldest first, each look held against the others' at the same kind and risk."""
+def usual_of(mine: Sequence[int], others: Mapping[int, tuple[int, int]]) -> float:
+    """How often the others say something else than yes to what this person answers, 0 to 1.
+
+    `mine` are the grants whose proposals they answered, one an answer; `others` has overrides and answers by grant.
+    Who answers for a better agent, or an easier kind, says no less often, and that is no sign of anything.
+    """
+    overall = (sum(no for no, _ in others.values()) + PRIOR_OVERRIDES) / (
+        sum(answers for _, answers in others.values()) + PRIOR
+    )
+    shares = {grant: (no + ALIKE * overall) / (answers + ALIKE) for grant, (no, answers) in others.items()}
+    mean = sum(shares.get(grant, overall) for grant in mine) / len(mine) if mine else overall
+    return min(0.5, mean)
+
+
+def _others(pk: int) -> dict[int, tuple[int, int]]:
+    return {grant: (no, answers) for grant, no, answers in _rows(OTHERS, [pk, NEWEST * 5])}
+
+
+def _answers(person: User, in_force: Mapping[str, Decimal]) -> tuple[list[Answered], list[int]]:
+    """The newest answers of a person, oldest first, held against the others'; and of which grants they were."""
     times = {
         (kind, risk): float(half)
         for kind, risk, half in _rows(TIMES, [person.pk, NEWEST * 5, LOOKS, LOOKERS])
     }
-    return [
+    rows = _rows(ANSWERS, [person.pk, NEWEST])
+    answers = [
         Answered(
             otherwise=otherwise,
             caught=caught,
@@ -244,13 +267,9 @@ def _answers(person: User, in_force: Mapping[str, Decimal]) -> list[Answered]:
             else None,
             opened=opened,
         )
-        for otherwise, caught, dwell, opened, kind, risk in _rows(ANSWERS, [person.pk, NEWEST])
+        for otherwise, caught, dwell, opened, kind, risk, _ in rows
     ]
-
-
-def usual_of(overrides: int, answers: int) -> float:
-    """How often the others say something else than yes, 0 to 1, with a prior until they have said enough."""
-    return min(0.5, (overrides + PRIOR_OVERRIDES) / (answers + PRIOR))
+    return answers, [row[-1] for row in rows]
 
 
 def _newest(since: LimitValue | None = None) -> list[bool]:

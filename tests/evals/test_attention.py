@@ -352,6 +352,17 @@ def looks(planner: Planner, erp: SandboxProcess, of: dict[User, int], many: int)
             )
 
 
+def test_what_is_usual_is_what_the_others_say_to_the_same_and_little_data_is_as_the_rest() -> None:
+    others = {1: (0, 1000), 2: (400, 1000), 3: (0, 2)}
+    overall = (400 + 10) / (2002 + 100)
+    assert attention.usual_of([], others) == pytest.approx(overall)
+    assert attention.usual_of([1] * 60, others) == pytest.approx(50 * overall / 1050)
+    assert attention.usual_of([2] * 60, others) == pytest.approx((400 + 50 * overall) / 1050)
+    assert attention.usual_of([3], others) == pytest.approx(50 * overall / 52)
+    assert attention.usual_of([4], others) == pytest.approx(overall)
+    assert attention.usual_of([1, 2], others) < attention.usual_of([2], others)
+
+
 @committing
 def test_who_hardly_looks_is_told_of_and_an_expert_who_is_merely_fast_is_not(
     planner: Planner, people: People, erp: SandboxProcess
@@ -378,7 +389,7 @@ def test_the_console_says_how_soon_it_would_see_it_here_and_what_would_help(peop
     finally:
         attention.PRIOR_OVERRIDES = planted
     assert "<strong>120 decisions</strong>" in page
-    assert "With 5.0 % tests of attention it would be 50 or fewer" in page
+    assert "With 5 % tests of attention it would be 50 or fewer" in page
     assert "approves 50 proposals in a row 22 % of the time" in page
     assert (
         "How soon it would be seen" not in client_of(people, "ana").get("/administration/").content.decode()

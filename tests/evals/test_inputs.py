@@ -112,7 +112,7 @@ made AS (
         autonomy, target, label, state, version, state_since, state_reason, revision, risk, value_currency,
         submitted_at, expires_at, fence, attempts_made, seeded)
     SELECT %(mark)s || g, agent_version_id, grant_id, connection_id, transaction_type, type_version, autonomy, target,
-        label, 'expired', 1, now(), '', 1, 0, '', now() + g * interval '1 millisecond', now(), 0, 0, %(seeded)s
+        label, 'expired', 1, now(), '', 1, 0, '', now() + g * interval '1 microsecond', now(), 0, 0, %(seeded)s
     FROM source, generate_series(1, %(many)s) g RETURNING id
 ), written AS (
     INSERT INTO console_revision (proposal_id, number, payload, digest, rationale, by_agent_id, created_at)
