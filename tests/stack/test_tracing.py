@@ -175,3 +175,29 @@ def test_a_caller_names_the_trace_and_the_console_whether_it_is_sampled(
     _, trace, span, flags = answer_to(THEIRS + theirs).split("-")
     assert (trace, flags) == (THEIRS.split("-")[1], ours)
     assert span != THEIRS.split("-")[2]
+
+
+def pins(name: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9-]+(?:\[[a-z,]+\])?==\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_what_an_operator_adds_for_traces_is_what_the_tests_run_with_and_no_other_needs_it() -> None:
+    added, tested, always = map(
+        pins, ("requirements-traces.lock", "requirements-dev.lock", "requirements.lock")
+    )
+    assert {one.partition("==")[0] for one in added} >= {
+        "opentelemetry-sdk",
+        "opentelemetry-exporter-otlp-proto-http",
+    }
+    assert added <= tested
+    assert not any("opentelemetry" in one for one in always)
+
+
+def test_a_collector_that_cannot_be_spoken_to_stops_no_work(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    as_told(monkeypatch, **ASKED)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)  # type: ignore[arg-type]  # half an install
+    assert answer_to(f"{THEIRS}01") == f"{THEIRS}01"
+    assert "nothing is traced: ModuleNotFoundError" in caplog.text
+    tracing._tracers.clear()
