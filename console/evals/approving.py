@@ -29,8 +29,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scipy.stats import binom
-
 WITHIN = 50
 """The answers within which somebody who approves everything is to be found,"""
 POWER = 0.90
@@ -195,7 +193,7 @@ def best_possible(usual: float, tests: float) -> float:
     otherwise = 1 - ((1 - tests) * (1 - usual) + tests * MISSED)
     left, power = 0.001 / otherwise, 0.0
     for missed in range(WITHIN, -1, -1):
-        chance = float(binom.pmf(missed, WITHIN, tests))
+        chance = math.comb(WITHIN, missed) * tests**missed * (1 - tests) ** (WITHIN - missed)
         honest = chance * (1 - usual) ** (WITHIN - missed) * MISSED**missed
         if honest > left:
             return power + chance * left / honest
