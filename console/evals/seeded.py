@@ -177,24 +177,38 @@ def _variant(source: Proposal) -> Variant | None:
         access.check_may_go_on(source)
     except CountersignError:
         return None
-    others = list(
-        Proposal.objects.filter(connection=source.connection, seeded=False)
-        .filter(transaction_type__startswith=source.transaction_type.split("_")[0])
-        .exclude(target="")
-        .order_by("-pk")
-        .values_list("target", flat=True)[:TRIES]
-    )
-    CHANCE.shuffle(others)
+    others = _others(source)
     found = slips.variants(
         type_,
         json.loads(assessment.revision.payload),
         assessment=assessment,
         of_type=limits.of_type(type_),
-        others=list(dict.fromkeys(others)),
+        others=others,
         today=dt.datetime.now(dt.UTC).date(),
     )
     hardest = [one for one in found if one.warnings == found[0].warnings]
     return CHANCE.choice(hardest) if hardest else None
+
+
+def _others(source: Proposal) -> list[str]:
+    """Other records that might have been meant, in random order.
+
+    Those for which the same waits: their state allows it, so the test is not refused before anybody sees it. Without
+    any, whatever of the kind was lately proposed for.
+    """
+    rows = Proposal.objects.filter(connection=source.connection, seeded=False).exclude(
+        target__in=("", source.target)
+    )
+    alike = rows.filter(
+        transaction_type=source.transaction_type,
+        state__in=(State.IN_REVIEW, State.CHANGES_REQUESTED, State.APPROVED),
+    )
+    near = rows.filter(transaction_type__startswith=source.transaction_type.split("_")[0])
+    found: list[str] = []
+    for several in (alike, near):
+        found = found or list(several.order_by("-pk").values_list("target", flat=True)[:TRIES])
+    CHANCE.shuffle(found)
+    return list(dict.fromkeys(found))
 
 
 def _store(source: Proposal, variant: Variant, asked_by: User | None) -> SeededTest:

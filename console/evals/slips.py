@@ -127,7 +127,7 @@ def variants(
     found = []
     snapshot = snapshot_from(assessment.snapshot)
     right_case = _outcome(type_, payload, snapshot)
-    for path, slips in SLIPS.get(type_.name) or _by_kind(type_):
+    for path, slips in ways(type_):
         right = _at(payload, path)
         if right is None:
             continue
@@ -152,8 +152,9 @@ def variants(
     return sorted(found, key=lambda one: one.warnings)
 
 
-def _by_kind(type_: TransactionType) -> list[tuple[str, Slips]]:
-    return [
+def ways(type_: TransactionType) -> Sequence[tuple[str, Slips]]:
+    """Where a payload of this type goes wrong and how; empty where no test of attention can be made of it."""
+    return SLIPS.get(type_.name) or [
         (field.payload_path if field.payload_path is not None else field.path, BY_KIND[field.kind])
         for field in type_.fields
         if field.critical and field.kind in BY_KIND and "[]" not in field.path and field.payload_path != ""

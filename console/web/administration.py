@@ -9,8 +9,9 @@ from django.shortcuts import redirect, render
 
 from console import access
 from console.access import Role
+from console.catalogue import transaction_types
 from console.errors import Missing
-from console.evals import approving, attention, seeded
+from console.evals import approving, attention, seeded, slips
 from console.lifecycle.limits import of_policy as policy_limits
 from console.models import Incident, Widening
 from console.policy import attention as asked
@@ -73,6 +74,7 @@ def _attention(request: HttpRequest) -> dict[str, object]:
         "own_least": attention.OWN,
         "power": attention.power() if mine & access.CONFIGURES else None,
         "within": approving.WITHIN,
+        "untested": [one.title for one in transaction_types().values() if not slips.ways(one)],
         "flags": attention.flags() if mine & access.CONFIGURES else [],
         "limits": [one for one in limits.in_force(attention=asked.LIMITS) if one.owner == asked.OWNER],
         "four_eyes": bool(policy_limits()["four_eyes"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import pkgutil
 import re
 from decimal import Decimal
 from itertools import pairwise
@@ -14,20 +13,16 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
-import integrations.transaction_types
 from console.access import person as named
 from console.audit import WORKER
-from console.catalogue import transaction_types
 from console.errors import Denied, Refused
-from console.evals import alarms, live, seeded, slips, value
+from console.evals import alarms, live, seeded, value
 from console.evals import figures as live_figures
 from console.evals.versions import of_agent
 from console.lifecycle import limits, record, review
 from console.lifecycle.commit import commit
-from console.lifecycle.frozen import snapshot_json
 from console.lifecycle.sweep import sweep
 from console.models import (
-    Assessment,
     AuditEntry,
     Decision,
     Grant,
@@ -364,32 +359,3 @@ def test_a_test_that_nobody_answers_expires_and_the_log_says_then_what_it_was(te
     assert story(test.proposal)[-1] == "seeding.end"
     told = json.loads(AuditEntry.objects.get(verb="seeding.end").body)["detail"]
     assert (told["seeded"], told["path"]) == (True, test.path)
-
-
-@pytest.mark.parametrize("name", sorted(slips.SLIPS))
-def test_every_type_of_the_house_has_a_slip_that_its_checks_let_through(name: str) -> None:
-    type_ = transaction_types()[name]
-    assessment = Assessment(snapshot=snapshot_json(type_.sample_snapshot))
-    found = slips.variants(
-        type_,
-        json.loads(json.dumps(type_.sample)),
-        assessment=assessment,
-        of_type={limit.name: limit.default for limit in type_.limits},
-        others=["19", "20"],
-        today=type_.sample_snapshot.as_of.date(),
-    )
-    assert found, name
-    for one in found:
-        assert one.right != one.slip.wrong
-        type_.payload.model_validate_json(json.dumps(one.payload))
-        assert one.label
-        assert one.look
-    assert [one.warnings for one in found] == sorted(one.warnings for one in found)
-
-
-def test_every_transaction_type_that_is_shipped_has_its_slips() -> None:
-    shipped = {one.name for one in pkgutil.iter_modules(integrations.transaction_types.__path__)} - {
-        "shared_rules"
-    }
-    assert shipped & set(transaction_types())
-    assert set(slips.SLIPS) >= shipped & set(transaction_types())
