@@ -1,7 +1,7 @@
 """The only way out: from a connection's name to a live adapter with one service account.
 
 Live adapters are kept per thread, because their sessions are, and given up when the settings or a fault say so. None
-of them repeats its account's secret, whatever the system says back.
+of them repeats a secret of the accounts at its system, whatever the system says back (`discreet`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from console import tracing
-from console.catalogue import READER, spec, specs
+from console.catalogue import READER, Spec, spec, specs
+from console.discreet import discreet
 from console.environment import secret
-from console.redaction import discreet
 from integrations.contract import Account, Listener, Notifier, Reader, Unsupported, Writer
 
 _local = threading.local()
@@ -57,7 +59,7 @@ def listener(name: str) -> Listener:
     if found.adapter.listener is None:
         raise Unsupported(f"connection {name} cannot be listened on")
     account = _account(found.accounts[READER])
-    return discreet(found.adapter.listener(found.options, account), account.secret, found.options)
+    return discreet(found.adapter.listener(found.options, account), account, _others(found), found.options)
 
 
 def notifier(name: str) -> Notifier:
@@ -67,7 +69,7 @@ def notifier(name: str) -> Notifier:
         raise Unsupported(f"connection {name} does not answer later")
     entry = found.accounts[READER]
     account = Account(login=str(entry.get("login", "")), secret=secret(str(entry["secret"])))
-    return discreet(found.adapter.notifier(found.options, account), account.secret, found.options)
+    return discreet(found.adapter.notifier(found.options, account), account, _others(found), found.options)
 
 
 def login(name: str, purpose: str) -> str:
@@ -99,9 +101,19 @@ def _live(name: str, purpose: str) -> Any:
         opened = found.adapter.reader if purpose == READER else found.adapter.writer
         if opened is None:
             raise Unsupported(f"connection {name} only reads")
-        live = discreet(opened(found.options, account), account.secret, found.options)
+        live = discreet(opened(found.options, account), account, _others(found), found.options)
         pool[name, purpose] = tracing.calls(live, connection=name, system=found.system, purpose=purpose)
     return pool[name, purpose]
+
+
+def _others(found: Spec) -> list[Account]:
+    """Every account at the same system, by whatever connection: it may show one what another sent."""
+    told = []
+    for one in specs().values():
+        for entry in one.accounts.values() if one.system == found.system else ():
+            with contextlib.suppress(ImproperlyConfigured):  # whoever needs the secret says so
+                told.append(_account(entry))
+    return told
 
 
 def _account(entry: Mapping[str, str]) -> Account:

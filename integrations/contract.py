@@ -27,7 +27,7 @@ import datetime as dt
 import enum
 import hashlib
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -535,12 +535,28 @@ class ProbeReport:
         return self.stale_refused is True and self.out_of_scope_refused is True and not self.excess
 
 
+MOST_ISSUED, SHORTEST_ISSUED = 32, 16
+
+
 @dataclass(frozen=True)
 class Account:
-    """A service account's login and secret. Its `repr` shows neither the secret nor its length."""
+    """A service account's login and secret. Its `repr` shows neither the secret nor its length.
+
+    `issued`: the newest of what the system gave it to show in place of the secret (tokens, sessions, cookies). An
+    adapter tells them by `hold`, so that nothing that a system repeats of them is passed on.
+    """
 
     login: str
     secret: str = field(repr=False)
+    issued: deque[str] = field(
+        default_factory=lambda: deque(maxlen=MOST_ISSUED), init=False, repr=False, compare=False
+    )
+
+    def hold(self, given: str) -> str:
+        """Remember what the system gave, and give it back. What is short proves nothing: a language, a number."""
+        if len(given) >= SHORTEST_ISSUED and given not in self.issued:
+            self.issued.append(given)
+        return given
 
 
 class Reader(Protocol):

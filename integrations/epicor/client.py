@@ -62,7 +62,7 @@ class Client:
         self.login = account.login
         self.companies: tuple[str, ...] = tuple(str(one) for one in options.get("companies", ()))
         self._account = account
-        self._host = Host("Kinetic", options, at=self.url)
+        self._host = Host("Kinetic", options, account, at=self.url)
 
     def __repr__(self) -> str:
         return f"<Client {self.login} at {self.url}>"

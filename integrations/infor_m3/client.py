@@ -80,7 +80,7 @@ class Client:
         }
         self._tokens, self._gateway = str(options.get("tokens") or ""), str(options.get("gateway") or "")
         self._token: tuple[str, float] | None = None
-        self._host = Host("M3", options)
+        self._host = Host("M3", options, account)
 
     def __repr__(self) -> str:
         return f"<Client {self.login}>"
@@ -213,7 +213,7 @@ class Client:
             bearer = token["access_token"]
         except (ValueError, KeyError, TypeError, AttributeError):
             self._host.unclear(f"HTTP {answer.status_code} at the token endpoint", writes=False)
-        return str(bearer), time.monotonic() + lives
+        return self._account.hold(str(bearer)), time.monotonic() + lives
 
 
 def _refuse(result: Mapping[str, Any]) -> NoReturn:

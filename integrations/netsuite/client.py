@@ -80,7 +80,7 @@ class Client:
         self._account = account
         self._token: tuple[str, float] | None = None
         self._currencies: dict[str, str] = {}
-        self._host = Host("NetSuite", options, at=self.url)
+        self._host = Host("NetSuite", options, account, at=self.url)
 
     def __repr__(self) -> str:
         return f"<Client {self.login} at {self.url}>"
@@ -255,7 +255,7 @@ class Client:
             self._host.unclear("the token endpoint gave no token", writes=False)
         # NetSuite's own page shows the seconds in quotes. A minute less, so that none ends on its way.
         lives = float(str(token.get("expires_in") or 0)) - 60
-        return token["access_token"], time.monotonic() + lives
+        return self._account.hold(token["access_token"]), time.monotonic() + lives
 
     def _assertion(self) -> str:
         try:
@@ -279,7 +279,7 @@ class Client:
             "iat": moment,
             "exp": moment + 300,
         }
-        return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": certificate})
+        return self._account.hold(jwt.encode(claims, key, algorithm=algorithm, headers={"kid": certificate}))
 
 
 def _told(answer: httpx.Response) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Http:
 
     def __init__(self, options: Mapping[str, Any], account: Account) -> None:
         self.base = guarded(str(options["url"]))
-        self.login = account.login
+        self.login, self._hold = account.login, account.hold
         self.parameters: Mapping[str, str] = dict(options.get("parameters") or {})
         seconds = float(options.get("timeout", 20))
         patience = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
@@ -96,7 +96,7 @@ class Http:
                     raise self._refused(answer, what, writes=False)
                 if not token and answer.is_page:
                     content(answer, what, writes=False)
-                self._csrf[root] = token
+                self._csrf[root] = self._hold(token)
             token = self._csrf[root]
         return {"X-CSRF-Token": token} if token else {}
 
@@ -123,6 +123,8 @@ class Http:
         except httpx.HTTPError as error:
             words = f"The connection broke ({type(error).__name__}) when asked to {what}."
             raise unclear(words, writes=writes) from None
+        for cookie in answer.cookies.values():
+            self._hold(cookie)
         named = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_code, named, answer.content)
 

@@ -58,7 +58,7 @@ class ClientCredentials:
         self._scope = str(options.get("scope", ""))
         # RFC 6749, 2.3.1: both are form-encoded before they are joined.
         self._proof = (quote(account.login, safe=""), quote(account.secret, safe=""))
-        self._login, self._http = account.login, http
+        self._login, self._hold, self._http = account.login, account.hold, http
         self._token, self._until = "", 0.0
         self._lock = threading.Lock()
 
@@ -91,7 +91,7 @@ class ClientCredentials:
             raise OutOfScope(f"The token server refuses the account {self._login!r}.", evidence=_said(answer))
         try:
             told = answer.json() if answer.status_code == httpx.codes.OK else {}
-            token, lifetime = str(told["access_token"]), float(told.get("expires_in", 300))
+            token, lifetime = self._hold(str(told["access_token"])), float(told.get("expires_in", 300))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Unavailable(f"The token server answered {answer.status_code} without a token.") from None
         return token, lifetime

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from integrations.contract import InDoubt, Unavailable, Unsupported
+from integrations.contract import Account, InDoubt, Unavailable, Unsupported
 
 SECONDS = 30
 """How long one call may take unless the connection's option `timeout` says otherwise."""
@@ -23,8 +23,8 @@ CONNECT_SECONDS = 5
 class Host:
     """The sockets. `name` is what people call the system, `at` the address that they are told when it is away."""
 
-    def __init__(self, name: str, options: Mapping[str, Any], *, at: str = "") -> None:
-        self._name = name
+    def __init__(self, name: str, options: Mapping[str, Any], account: Account, *, at: str = "") -> None:
+        self._name, self._hold = name, account.hold
         self._place = f"{name} at {at}" if at else name
         patience = httpx.Timeout(float(options.get("timeout", SECONDS)), connect=CONNECT_SECONDS)
         trusted = httpx.create_ssl_context(trust_env=False)
@@ -44,11 +44,14 @@ class Host:
     def send(self, method: str, url: str, *, writes: bool, **how: Any) -> httpx.Response:
         """One request, whatever its answer; `how` as httpx takes it. Unavailable when no connection was made."""
         try:
-            return (self._writes if writes else self._reads).request(method, url, **how)
+            answer = (self._writes if writes else self._reads).request(method, url, **how)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unavailable(f"{self._place} cannot be reached ({type(error).__name__}).") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             self.unclear(f"the connection broke ({type(error).__name__})", writes=writes)
+        for cookie in answer.cookies.values():
+            self._hold(cookie)
+        return answer
 
     def unclear(self, words: str, *, writes: bool) -> NoReturn:
         """No clear answer: InDoubt for a write, Unavailable for a read, which is safe to ask again."""

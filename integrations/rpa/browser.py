@@ -149,10 +149,12 @@ def sit(
         except BrowserError as error:
             raise Unavailable(f"The robot's browser does not start: {first_line(error)}") from None
         stack.callback(_close, browser)
-        yield _seated(browser, gate, patience, tuple(options.get("masked", ())))
+        yield _seated(browser, gate, account, patience, tuple(options.get("masked", ())))
 
 
-def _seated(browser: Browser, gate: Gate, patience: float, masked: Sequence[str]) -> Sitting:
+def _seated(
+    browser: Browser, gate: Gate, account: Account, patience: float, masked: Sequence[str]
+) -> Sitting:
     context = browser.new_context(
         viewport={"width": 1280, "height": 1000},
         locale="en-US",
@@ -167,6 +169,8 @@ def _seated(browser: Browser, gate: Gate, patience: float, masked: Sequence[str]
     def judge(route: Route) -> None:
         request = route.request
         body = request.post_data or ""
+        # What the screen shows the system instead of the password.
+        account.hold(request.headers.get("authorization", "").rpartition(" ")[2])
         allowed = gate.judge(request.url, request.method, body)
         if allowed is None:
             route.abort("blockedbyclient")

@@ -152,6 +152,8 @@ def open_address(sitting: Sitting, url: str, database: str, account: Account, pa
     page.get_by_role("button", name="OK", exact=True).click()
     _wait(sitting, "signing in", lambda: page.locator(".login-dialog:visible").count() == 0)
     sitting.signed_in = True
+    for cookie in page.context.cookies():
+        account.hold(cookie["value"])
 
 
 def _wait(sitting: Sitting, what: str, done: Any) -> None:

@@ -96,6 +96,7 @@ class TrytonReader:
             account.login,
             account.secret,
             timeout=float(options.get("timeout", 20)),
+            hold=account.hold,
         )
 
     def read(self, tool: ReadTool, arguments: Any) -> Reading:

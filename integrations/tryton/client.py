@@ -28,7 +28,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -101,11 +101,21 @@ class Client:
         login: the account.
         secret: its password; never in an error, a repr or a log.
         timeout: seconds to wait for an answer; connecting waits at most five.
+        hold: told the key of every session that is used, which proves as much as the secret.
     """
 
-    def __init__(self, url: str, database: str, login: str, secret: str, *, timeout: float = 20) -> None:
+    def __init__(
+        self,
+        url: str,
+        database: str,
+        login: str,
+        secret: str,
+        *,
+        timeout: float = 20,
+        hold: Callable[[str], object] = str,
+    ) -> None:
         self.url, self.database, self.login = url.rstrip("/"), database, login
-        self._secret = secret
+        self._secret, self._hold = secret, hold
         # A session is found again only by who knows the secret.
         self._key = (self.url, database, login, hashlib.sha256(secret.encode()).hexdigest())
         patience = httpx.Timeout(timeout, connect=min(timeout, 5))
@@ -216,7 +226,8 @@ class Client:
             if known is None:
                 known = _sessions[self._key] = self._sign_in()
                 _contexts.pop(self._key, None)
-            return known
+        self._hold(_key_of(known[0]))
+        return known
 
     def _sign_in(self) -> tuple[str, int]:
         parameters = (self.login, {"password": self._secret}, "en")
@@ -274,6 +285,11 @@ class Client:
         if "error" in data:
             _raise(data["error"])
         return data["result"]
+
+
+def _key_of(token: str) -> str:
+    """The server's own key in what is sent with every call."""
+    return base64.b64decode(token.partition(" ")[2]).decode().rpartition(":")[2]
 
 
 def _raise(error: Any) -> NoReturn:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -25,6 +25,9 @@ from integrations.connect import adapter
 
 MARK = "CANARY-do-not-tell-anybody-"
 """How every planted secret begins; a part of one is found as well."""
+
+TAIL = "-nor-this-end-of-the-CANARY"
+"""How it ends."""
 
 CLOSED = 9
 """Nothing listens on the discard port."""
@@ -44,7 +47,7 @@ KEY_LINES = tuple(line for line in KEY.splitlines() if not line.startswith("----
 
 
 def _text(whose: str) -> str:
-    return f"{MARK}of {whose} {AWKWARD}"
+    return f"{MARK}of {whose} {AWKWARD}{TAIL}"
 
 
 def _json(*names: str, **true: str) -> Callable[[str], str]:
@@ -53,7 +56,7 @@ def _json(*names: str, **true: str) -> Callable[[str], str]:
 
 def _signing(whose: str) -> str:
     def one(which: str) -> str:
-        return "whsec_" + base64.b64encode(f"{MARK}{which} {whose}".encode()).decode()
+        return "whsec_" + base64.b64encode(f"{MARK}{which} {whose} {TAIL}".encode()).decode()
 
     return f"{one('old')} {one('new')}"
 
@@ -94,6 +97,9 @@ SAP = {
     "plant": "1010",
 }
 
+FLOOR = {"system": "floor", "system_title": "One MES by three ways"}
+"""What it was sent by one way it may tell by another."""
+
 ENTRIES: Mapping[str, Way] = {
     "sandbox": Way("sandbox", lambda port, _: {"url": _url(port), "timeout_ms": 500}),
     "tryton": Way("tryton", lambda port, _: {"url": _url(port), "database": "plant", "timeout": 3}),
@@ -129,7 +135,7 @@ ENTRIES: Mapping[str, Way] = {
         "middleware",
         lambda port, _: {
             "endpoints": {
-                name: f"{_url(port)}/{name}?code={MARK}in-the-address"
+                name: f"{_url(port)}/{name}?code={MARK}in-the-address{TAIL}"
                 for name in adapter_of("middleware").types
             },
             "own_network": True,
@@ -155,6 +161,7 @@ ENTRIES: Mapping[str, Way] = {
     "opcua": Way(
         "opcua",
         lambda port, _: {"url": f"opc.tcp://127.0.0.1:{port}/", "security": "none", "timeout": 2},
+        entry=FLOOR,
     ),
     "sparkplug": Way(
         "sparkplug",
@@ -167,8 +174,9 @@ ENTRIES: Mapping[str, Way] = {
             "states": {"RUNNING": "running"},
             "beat": 1,
         },
+        entry=FLOOR,
     ),
-    "b2mml": Way("b2mml", lambda _, folder: {"folder": str(folder), "beat": 1}, keyless=True),
+    "b2mml": Way("b2mml", lambda _, folder: {"folder": str(folder), "beat": 1}, keyless=True, entry=FLOOR),
     "by-hand": Way("by_hand", lambda _, __: {}, keyless=True),
 }
 
@@ -223,8 +231,22 @@ def written(shipped: Any) -> list[str]:
     )
 
 
+REPEATED: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda text: text[: len(text) // 2],
+    lambda text: text[len(text) // 2 :],
+    str.upper,
+    lambda text: quote(quote(text)),
+    lambda text: "\n  ".join(text[at : at + 10] for at in range(0, len(text), 10)),
+)
+"""How systems repeat: as it was, cut short, in capitals, encoded over again, in lines of a column."""
+
+
 class Teller:
-    """A server whose every answer repeats what it was sent, in the words of every system that we speak to."""
+    """A server whose every answer repeats what it was sent, in the words of every system that we speak to.
+
+    It gives a cookie and a CSRF token, and tells them back too.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -237,15 +259,19 @@ class Teller:
             def tell(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode(errors="replace")
                 teller.asked.append(self.path)
-                said = (
-                    f"{self.headers.get('Authorization', '')} {self.headers.get('x-api-key', '')} {body[:300]} "
-                    f"{self.path[:200]}"
-                )
+                names = ("Authorization", "x-api-key", "Cookie", "X-CSRF-Token")
+                heard = [*(self.headers.get(name, "") for name in names), body[:300], self.path[:200]]
+                repeated = REPEATED[len(teller.asked) // 5 % len(REPEATED)]
+                said = " ".join(repeated(one) for one in heard)
                 status, answer = teller.answer(urlsplit(self.path).path, body, said)
                 sent = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(sent)))
+                self.send_header("Set-Cookie", f"session={MARK}cookie{TAIL}")
+                self.send_header("X-CSRF-Token", f"{MARK}csrf{TAIL}")
+                self.send_header("sap-message", json.dumps({"code": "X/1", "message": said}))
+                self.send_header("Location", quote(f"/elsewhere?for={said}"))
                 self.end_headers()
                 self.wfile.write(sent)
 
@@ -262,9 +288,9 @@ class Teller:
     def answer(self, path: str, body: str, said: str) -> tuple[int, Any]:
         """Status and body. Signing in works, so that what comes of it is told back too."""
         if "grant_type" in body:
-            return 200, {"access_token": f"{MARK}token", "expires_in": "3600", "error": said}
+            return 200, {"access_token": f"{MARK}token{TAIL}", "expires_in": "3600", "error": said}
         if "common.db.login" in body:
-            return 200, {"result": [1, f"{MARK}session"]}
+            return 200, {"result": [1, f"{MARK}session{TAIL}"]}
         if path.endswith("/rpc/"):
             return 200, {"error": ["UserError", [said, said]]}
         if "m3api-rest" in path:

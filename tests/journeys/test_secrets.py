@@ -6,17 +6,20 @@ The file is long because it is one day at which everything goes wrong, told in o
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import html
 import json
 import re
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import httpx
 import pytest
@@ -31,24 +34,27 @@ from playwright.sync_api import Browser
 from console import catalogue, references
 from console.audit import OPERATOR
 from console.catalogue import read_tools
+from console.discreet import REPEATED
 from console.models import Connection, Listening, Probe
 from console.redaction import HIDDEN
 from console.registry.connections import mirror
 from integrations.connect import adapter
+from integrations.middleware import signing
 from integrations.sandbox.plant import SCOPES
 from integrations.scan import adapters
 from tests import cast
 from tests.cast import People
 from tests.conftest import Worker
 from tests.conftest import test_database_environment as database_environment
+from tests.journeys import planted as plants
 from tests.journeys.agent import Agent
 from tests.journeys.house import WAIT_SECONDS, House, Street, house
 from tests.journeys.person import Person, cookies
-from tests.journeys.planted import ENTRIES, KEY_LINES, MARK, Teller, planted, teller
+from tests.journeys.planted import ENTRIES, KEY_LINES, MARK, TAIL, Teller, planted, teller
 from tests.journeys.scene import Scene, open_scene
 from tests.lifecycle.corridor import reschedule
 from tests.rigs.epicor import READING, WRITING, Kinetic, Known
-from tests.rigs.shapes import working_day
+from tests.rigs.shapes import Asked, working_day
 from tests.sandbox import SandboxProcess
 
 pytestmark = [
@@ -57,6 +63,7 @@ pytestmark = [
 ]
 
 PASSWORD = f"{MARK}of a person"
+BLANK = re.compile(r"(\\+[nrt]|[\s+])+")
 MISTAKEN = "mistaken"
 OF_A_KIND = 2
 """How many pages of one route are looked at, but for those of the connections: they are made by the same template."""
@@ -73,10 +80,13 @@ LAST_PROBED = "tryton-told"
 
 
 def tells(text: str, *more: str) -> list[str]:
-    """What this text gives away: the mark, or one of `more`, plain, quoted, in hexadecimal or in base64."""
-    secrets = [MARK[:13], MARK, *KEY_LINES, *more]
-    found = []
-    for one in secrets:
+    """What this text gives away: mark, tail, or one of `more`, plain, quoted, in hexadecimal or in base64.
+
+    The beginning of the mark and the end of the tail are found in any case, encoded over again, and in several lines.
+    """
+    squeezed = BLANK.sub("", unquote(unquote(html.unescape(text)))).lower()
+    found = [one for one in (MARK[:13], TAIL[-13:]) if one.lower() in squeezed]
+    for one in (MARK[:13], TAIL[-13:], MARK, TAIL, MARK.upper(), TAIL.upper(), *KEY_LINES, *more):
         raw = one.encode()
         forms = {one, quote(one), html.escape(one), raw.hex(), json.dumps(one)[1:-1]}
         if len(raw) >= len(MARK):
@@ -96,8 +106,11 @@ def test_a_secret_is_found_in_every_form() -> None:
         base64.urlsafe_b64encode(f"of-reader:{secret}".encode()).decode(),
         secret.encode().hex(),
         f"?key={quote(secret)}",
+        secret[:14].upper(),
+        json.dumps(secret[:10] + "\n   " + secret[10:20]),
+        quote(quote(f"... {TAIL[5:]}")),
     ):
-        assert tells(form)
+        assert tells(form), form
     assert not tells("Nothing to see here, the canary in the mine is well.")
 
 
@@ -179,9 +192,11 @@ def plantation(tmp_path: Path) -> Iterator[Plantation]:
         for login, scope in people.items()
     }
     (tmp_path / "messages").mkdir()
-    (tmp_path / "messages" / "broken.xml").write_text("<ShowWorkPerformance><this is no XML")
     with teller() as telling, Kinetic(users) as kinetic:
         entries, secrets = planted(telling.port, tmp_path / "messages")
+        # What another way into the same system has for a password, in the name of a broken report.
+        name = secrets["PLANTED_SPARKPLUG_TOLD_READER"][:40]
+        (tmp_path / "messages" / f"{name}.xml").write_text("<ShowWorkPerformance><this is no XML")
         entries[KINETIC] = {
             "adapter": "integrations.epicor.adapter",
             "title": "Kinetic",
@@ -200,7 +215,7 @@ def marked_erp(tmp_path: Path) -> Iterator[SandboxProcess]:
     """A sandbox whose accounts have marked passwords."""
     home = tmp_path / "erp"
     home.mkdir()
-    (home / "accounts.json").write_text(json.dumps({login: f"{MARK}of {login}" for login in SCOPES}))
+    (home / "accounts.json").write_text(json.dumps({login: f"{MARK}of {login}{TAIL}" for login in SCOPES}))
     process = SandboxProcess(home)
     process.start()
     yield process
@@ -245,6 +260,8 @@ def test_nothing_tells_a_secret(
     cast.use_connections(settings, monkeypatch, {**scene.house.entries}, {})
     mirror(actor=OPERATOR)
     writes_where_everything_is_told_back(scene, agent, marked_erp)
+    records_that_repeat_what_was_sent(scene, agent, plantation.kinetic)
+    a_callback_that_repeats_its_key(heard, scene, plantation)
     every_connection_is_asked(scene, agent, heard, plantation)
     console_without_rights(scene, heard)
 
@@ -273,6 +290,8 @@ def test_nothing_tells_a_secret(
     assert len(plantation.teller.asked) > 30
     assert HIDDEN in said["console_probe"]
     assert HIDDEN in said["console_attempt"]
+    assert said["console_reading"].count(REPEATED) >= len(plants.REPEATED)
+    assert HIDDEN in said["console_listening"]
     assert {f"GET /systems/{name}/" for name in plantation.entries} <= set(said)
 
 
@@ -473,6 +492,38 @@ def writes_where_everything_is_told_back(scene: Scene, agent: Agent, erp: Sandbo
         ana.approve()
         agent.follow(ref, ends)
     ana.page.goto("about:blank")
+
+
+def records_that_repeat_what_was_sent(scene: Scene, agent: Agent, kinetic: Kinetic) -> None:
+    """A system that writes into an order with which header it was asked, in every way of writing it down."""
+    connection = Connection.objects.get(name=KINETIC)
+    cast.grant(scene.planner.version, "tool", "purchase_order", connection)
+    body = {"connection": KINETIC, "arguments": {"order": "EPIC06/1002"}}
+    agent.http.post("reads/purchase_order", json=body).raise_for_status()
+    for repeated in plants.REPEATED:
+        for header in ("Authorization", "x-api-key"):
+            kinetic.written_down["EPIC06", 1002] = partial(_written, repeated, header)
+            assert agent.http.post("reads/purchase_order", json=body).status_code >= 400
+    change = {"order": "EPIC06/1002", "line": "1", "delivery_date": working_day(25)}
+    ref = agent.propose(LINE_CHANGE, change, connection=KINETIC)
+    assert agent.follow(ref, "refused")["state_reason"] == REPEATED
+
+
+def _written(repeated: Callable[[str], str], header: str, asked: Asked) -> str:
+    return repeated(asked.header(header))
+
+
+def a_callback_that_repeats_its_key(heard: Heard, scene: Scene, at: Plantation) -> None:
+    """It is proven to be the middleware's, and not kept."""
+    key = at.secrets[at.entries[FLOWS]["reader"]["secret"]]
+    data = {"reference": "CS-1", "text": key.split()[-1]}
+    body = json.dumps({"type": "transaction.committed", "data": data}).encode()
+    headers = signing.sign(signing.keys(key), str(uuid.uuid4()), body, dt.datetime.now(dt.UTC))
+    answer = httpx.post(
+        f"{scene.house.url}/callbacks/{FLOWS}", content=body, headers=headers, trust_env=False
+    )
+    assert answer.status_code == 422
+    heard.answer(answer)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
