@@ -37,6 +37,7 @@ from integrations.contract import (
 T = TypeVar("T")
 
 HIDDEN = "(hidden)"
+UNTOLD = "(hidden: what it says repeats a secret)"
 SHORTEST = 6
 """Shorter texts stand in too many places by chance; such a password is none."""
 PIECE = 12
@@ -50,6 +51,7 @@ _TELLING = ("bearer", "basic", "session", "eyj")
 """One of these, in lower case, stands in whatever the two above find."""
 _HEADER = re.compile(r"\bauthorization\W{1,5}(Bearer|Basic|Session)\s+[\w.~+/=-]{20,}", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_CODED = re.compile(r"[\w+/=%-]*")
 _BLANK = re.compile(r"[\s+]+")
 
 _RECORDS: Mapping[type, tuple[str, ...]] = {
@@ -83,7 +85,8 @@ class Hider:
     def __init__(self, *secrets: str, logins: Iterable[str] = ()) -> None:
         known = "\0".join(logins)
         forms = {form for one in secrets for part in _parts(one) for form in _forms(part, known)}
-        whole = sorted({form.whole for form in forms}, key=len, reverse=True)
+        # What is coded has neighbours in the same code that tell a letter or two of it: see `_cut`.
+        whole = sorted({form.whole for form in forms if form.short or not form.coded}, key=len, reverse=True)
         self._exact = re.compile("|".join(map(re.escape, whole)), re.IGNORECASE) if whole else None
         short = "|".join(re.escape(form.whole) for form in forms if form.short)
         self._short = re.compile(short, re.IGNORECASE) if short else None
@@ -147,16 +150,28 @@ class Hider:
         if self._exact is not None:
             said = self._exact.sub(HIDDEN, said)
         said = _SIGNED.sub(HIDDEN, _TOKEN.sub(rf"\1 {HIDDEN}", said))
-        for form in self._long:
-            while (at := said.find(form.first)) >= 0:
-                end = at + _alike(said[at:], form.whole)
-                said = said[:at] + HIDDEN + said[end:]
-            while (at := said.find(form.last)) >= 0:
-                end = at + len(form.last)
-                start = end - _alike(said[:end][::-1], form.whole[::-1])
-                said = said[:start] + HIDDEN + said[end:]
+        for end in self._ends:
+            while (at := said.find(end)) >= 0:
+                said = self._cut(said, at, end)
         # What is still there stands in a form of which the place cannot be told.
-        return HIDDEN if self.is_in_words(said.replace(HIDDEN, "\0")) else said
+        return UNTOLD if self.is_in_words(said.replace(HIDDEN, "\0")) else said
+
+    def _cut(self, said: str, at: int, end: str) -> str:
+        """Without the piece of a secret that begins or ends with what stands there: the longest, where several do."""
+        begins = [_alike(said[at:], form.whole) for form in self._long if form.first == end]
+        past = at + len(end)
+        ends = [_alike(said[:past][::-1], form.whole[::-1]) for form in self._long if form.last == end]
+        start, stop = past - max([len(end), *ends]), at + max([len(end), *begins])
+        if any(form.coded for form in self._long if end in (form.first, form.last)):
+            start -= _run(said[:start][::-1])
+            stop += _run(said[stop:])
+        return said[:start] + HIDDEN + said[stop:]
+
+
+def _run(text: str) -> int:
+    """How many characters of a code it begins with."""
+    found = _CODED.match(text)
+    return found.end() if found is not None else 0
 
 
 def _alike(one: str, other: str) -> int:
@@ -266,6 +281,7 @@ class Form(NamedTuple):
     first: str
     last: str
     short: bool
+    coded: bool = False
 
 
 def _forms(text: str, known: str) -> Iterator[Form]:
@@ -277,15 +293,15 @@ def _forms(text: str, known: str) -> Iterator[Form]:
     if len(text) < SHORTEST:
         return
     first, last = (text if end in known else end for end in (text[:PIECE], text[-PIECE:]))
-    for written in _WRITTEN:
-        yield Form(written(text), written(first), written(last), short)
-    coded = [(raw.hex(), PIECE * 2)]
+    for write in _WRITTEN:
+        yield Form(write(text), write(first), write(last), short)
+    written = raw.hex()
+    yield Form(written, written[: PIECE * 2], written[-PIECE * 2 :], short)
     for skipped in range(3):
         whole = raw[skipped : skipped + (len(raw) - skipped) // 3 * 3]
-        if len(whole) >= SHORTEST:
-            coded += [(code(whole).decode(), PIECE * 4 // 3) for code in (b64encode, urlsafe_b64encode)]
-    for one, size in coded:
-        yield Form(one, one[:size], one[-size:], short)
+        for code in (b64encode, urlsafe_b64encode) if len(whole) >= SHORTEST else ():
+            one = code(whole).decode()
+            yield Form(one, one[: PIECE * 4 // 3], one[-PIECE * 4 // 3 :], short, coded=True)
 
 
 _WRITTEN: tuple[Callable[[str], str], ...] = (

@@ -8,6 +8,7 @@ with secrets that are not what the adapter needs.
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.server
 import json
 import threading
@@ -25,6 +26,9 @@ from integrations.connect import adapter
 
 MARK = "CANARY-do-not-tell-anybody-"
 """How every planted secret begins; a part of one is found as well."""
+
+MIDDLE = "CANARY-sings-of-"
+"""What stands before the part that no two have in common."""
 
 TAIL = "-nor-this-end-of-the-CANARY"
 """How it ends."""
@@ -47,7 +51,11 @@ KEY_LINES = tuple(line for line in KEY.splitlines() if not line.startswith("----
 
 
 def _text(whose: str) -> str:
-    return f"{MARK}of {whose} {AWKWARD}{TAIL}"
+    return f"{MARK}of {whose} {AWKWARD}{_own(whose)}"
+
+
+def _own(whose: str) -> str:
+    return f"{MIDDLE}{hashlib.sha256(whose.encode()).hexdigest()[:12]}{TAIL}"
 
 
 def _json(*names: str, **true: str) -> Callable[[str], str]:
@@ -56,7 +64,7 @@ def _json(*names: str, **true: str) -> Callable[[str], str]:
 
 def _signing(whose: str) -> str:
     def one(which: str) -> str:
-        return "whsec_" + base64.b64encode(f"{MARK}{which} {whose} {TAIL}".encode()).decode()
+        return "whsec_" + base64.b64encode(f"{MARK}{which} {whose} {_own(which + whose)}".encode()).decode()
 
     return f"{one('old')} {one('new')}"
 

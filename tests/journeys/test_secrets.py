@@ -50,7 +50,7 @@ from tests.journeys import planted as plants
 from tests.journeys.agent import Agent
 from tests.journeys.house import WAIT_SECONDS, House, Street, house
 from tests.journeys.person import Person, cookies
-from tests.journeys.planted import ENTRIES, KEY_LINES, MARK, TAIL, Teller, planted, teller
+from tests.journeys.planted import ENTRIES, KEY_LINES, MARK, MIDDLE, TAIL, Teller, planted, teller
 from tests.journeys.scene import Scene, open_scene
 from tests.lifecycle.corridor import reschedule
 from tests.rigs.epicor import READING, WRITING, Kinetic, Known
@@ -63,6 +63,7 @@ pytestmark = [
 ]
 
 PASSWORD = f"{MARK}of a person"
+ENDS = (MARK[:13], TAIL[-13:])
 BLANK = re.compile(r"(\\+[nrt]|[\s+])+")
 MISTAKEN = "mistaken"
 OF_A_KIND = 2
@@ -80,13 +81,13 @@ LAST_PROBED = "tryton-told"
 
 
 def tells(text: str, *more: str) -> list[str]:
-    """What this text gives away: mark, tail, or one of `more`, plain, quoted, in hexadecimal or in base64.
+    """What this text gives away: mark, middle, tail, or one of `more`, plain, quoted, in hexadecimal or in base64.
 
     The beginning of the mark and the end of the tail are found in any case, encoded over again, and in several lines.
     """
     squeezed = BLANK.sub("", unquote(unquote(html.unescape(text)))).lower()
-    found = [one for one in (MARK[:13], TAIL[-13:]) if one.lower() in squeezed]
-    for one in (MARK[:13], TAIL[-13:], MARK, TAIL, MARK.upper(), TAIL.upper(), *KEY_LINES, *more):
+    found = [one for one in (*ENDS, MIDDLE) if one.lower() in squeezed]
+    for one in (*ENDS, MIDDLE, MARK, TAIL, MARK.upper(), TAIL.upper(), *KEY_LINES, *more):
         raw = one.encode()
         forms = {one, quote(one), html.escape(one), raw.hex(), json.dumps(one)[1:-1]}
         if len(raw) >= len(MARK):
