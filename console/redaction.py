@@ -37,7 +37,7 @@ from integrations.contract import (
 T = TypeVar("T")
 
 HIDDEN = "(hidden)"
-UNTOLD = "(hidden: what it says repeats a secret)"
+UNTOLD = f"{HIDDEN}: all that it says, since it repeats a secret"
 SHORTEST = 6
 """Shorter texts stand in too many places by chance; such a password is none."""
 PIECE = 12

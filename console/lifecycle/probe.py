@@ -100,7 +100,7 @@ def probe_one(connection: Connection, spec: Spec, purpose: str, *, actor: Actor)
             kind="account",
             title=f"The account {report.account} on {connection.title} is not fit to write",
             dedupe=f"account:{connection.name}:{purpose}:{probe.pk}",
-            lifts="Narrow the account in the system, then test the connection again.",
+            lifts="The connection's page shows what the test found: mend the account in the system, then test again.",
             connection=connection,
             actor=actor,
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from lucide.templatetags.lucide import lucide
 
@@ -61,6 +62,12 @@ def lucide_icon(name: str, size: int = 24, **attributes: str) -> SafeString:
 def plain(text: object) -> SafeString:
     """Text from a stranger, inert, with what hides made visible. Use it on everything an agent or system wrote."""
     return rendering.plain(text)
+
+
+@register.filter
+def at_dots(name: str) -> SafeString:
+    """A dotted name that goes on in the next line after a dot, where there is no room."""
+    return format_html_join(mark_safe(".<wbr>"), "{}", ((part,) for part in name.split(".")))
 
 
 @register.filter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from asyncua import Client, ua
 
 from integrations.contract import Account, OutOfScope, Quality, Unavailable
 from integrations.opcua.adapter import ADAPTER, Floor
-from integrations.opcua.guard import SERVICES, Guard, guarded
+from integrations.opcua.guard import QUERIES, SERVICES, Guard, guarded
 from integrations.scan import read_tools
 from tests.integrations.conformance import a_port_where_nothing_listens, named
 from tests.integrations.listening import LISTENER_CLAIMS, Ear, Heard, listening, until
@@ -250,6 +251,22 @@ def test_every_service_of_opc_ua_that_is_not_on_the_list_is_refused() -> None:
         passed.add(name)
     assert passed == SERVICES
     assert {"WriteRequest", "HistoryUpdateRequest", "AddNodesRequest", "DeleteNodesRequest"} <= set(REQUESTS)
+
+
+def test_no_method_passes_but_the_two_queries_by_namespace_and_number() -> None:
+    guard, passed = Guard(), set()
+    guard.allow_queries(4)
+    for namespace in range(6):
+        for number in range(6900, 7200):  # all methods of OPC 10031-4, ReceiveJobResponse among them
+            request = ua.CallRequest()
+            request.Parameters.MethodsToCall = [
+                ua.CallMethodRequest(MethodId=ua.NodeId(one, at))
+                for one, at in ((number, namespace), (QUERIES["RequestJobResponseByJobOrderID"], 4))
+            ]
+            with contextlib.suppress(OutOfScope):
+                guard.observe_request(request)
+                passed.add((number, namespace))
+    assert passed == {(number, 4) for number in QUERIES.values()}
 
 
 METHODS = {

@@ -254,6 +254,7 @@ class Robot:
     wanted: Mapping[str, str]
     snapshot: Snapshot
     steps: tuple[Step, ...]
+    account: Account
     noted: list[tuple[Mapping[str, Any], Sequence[Exhibit]]] = dataclasses.field(default_factory=list)
     meanwhile: Callable[[], None] = lambda: None
 
@@ -265,7 +266,7 @@ class Robot:
     def writer(self, **options: Any) -> Any:
         """A writer with the account of the type."""
         assert ADAPTER.writer is not None
-        return ADAPTER.writer({**self.web.options, **options}, self.web.accounts[CARRIES])
+        return ADAPTER.writer({**self.web.options, **options}, self.account)
 
     def commit(self, **options: Any) -> Any:
         """Do the step."""
@@ -303,7 +304,7 @@ def robot(looks: Looks) -> Robot:
     parsed = TYPE.payload.model_validate_json(json.dumps(wanted))
     account = web.accounts["reader"]
     snapshot = apart(looks.at, ADAPTER.reader(web.options, account), account.login, parsed)
-    made = Robot(web, wanted, snapshot, ())
+    made = Robot(web, wanted, snapshot, (), web.accounts[CARRIES])
     made.steps = made.writer().plan(TYPE, parsed, snapshot, "CS-TEST")
     return made
 
@@ -323,6 +324,9 @@ def test_one_click_writes_what_was_approved_and_its_evidence_tells_the_whole_way
         one.wanted["planned_finish"],
     )
     exhibits = [*one.noted[0][1], *receipt.exhibits]
+    assert one.account.issued, "the console has to know by what the browser is signed in"
+    told = "".join(exhibit.content.decode() for exhibit in exhibits if exhibit.media_type == "text/yaml")
+    assert not any(secret in told for secret in (one.account.secret, *one.account.issued))
     shown = [exhibit.name for exhibit in exhibits if exhibit.media_type == "image/png"]
     assert shown == [
         "The record's logs",

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from console.models import Connection, Listening, Probe
 from console.redaction import HIDDEN
 from console.registry.connections import mirror
 from integrations.connect import adapter
+from integrations.contract import Account, AdapterError
 from integrations.middleware import signing
 from integrations.sandbox.plant import SCOPES
 from integrations.scan import adapters
@@ -135,6 +136,32 @@ def test_every_shipped_adapter_has_secrets_planted_in_it() -> None:
         name for name, _ in accounts
     }
     assert not without, "it takes a secret, and none is planted"
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("sap-basic", {"cookie"}),
+        ("sap-oauth2", {"cookie", "token"}),
+        ("netsuite", {"cookie", "token", "assertion"}),
+        ("epicor", {"cookie"}),
+        ("infor-m3", {"cookie", "token"}),
+        ("tryton", {"session"}),
+    ],
+)
+def test_an_adapter_tells_what_it_was_given_for_its_secret(
+    name: str, given: set[str], tmp_path: Path
+) -> None:
+    way = ENTRIES[name]
+    with teller() as telling:
+        account = Account("reader", way.secret(name, telling.port))
+        live = plants.adapter_of(way.adapter).reader(way.options(telling.port, tmp_path), account)
+        for _ in range(2):
+            with suppress(AdapterError):
+                live.ping()
+        live.close()
+    known = {one.removeprefix(MARK).removesuffix(TAIL): one for one in account.issued}
+    assert {one if known[one].startswith(MARK) else "assertion" for one in known} == given
 
 
 def test_an_address_with_a_password_in_it_is_refused_at_the_start(
