@@ -325,8 +325,8 @@ def test_one_click_writes_what_was_approved_and_its_evidence_tells_the_whole_way
     )
     exhibits = [*one.noted[0][1], *receipt.exhibits]
     assert one.account.issued, "the console has to know by what the browser is signed in"
-    told = "".join(exhibit.content.decode() for exhibit in exhibits if exhibit.media_type == "text/yaml")
-    assert not any(secret in told for secret in (one.account.secret, *one.account.issued))
+    trees = "".join(exhibit.content.decode() for exhibit in exhibits if exhibit.media_type == "text/yaml")
+    assert not any(secret in trees for secret in (one.account.secret, *one.account.issued))
     shown = [exhibit.name for exhibit in exhibits if exhibit.media_type == "image/png"]
     assert shown == [
         "The record's logs",
