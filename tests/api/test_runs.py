@@ -316,6 +316,7 @@ LIVE_ONLY = [
     ("GET", "proposals/{ref}"),
     ("POST", "proposals/{ref}/withdraw"),
     ("POST", "proposals/{ref}/revisions"),
+    ("POST", "answers"),
     ("POST", "runs"),
 ]
 RUN_ONLY = [("GET", "{url}/case"), ("POST", "{url}/nothing"), ("POST", "{url}/answer")]
