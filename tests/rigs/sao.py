@@ -27,7 +27,6 @@ import pytest
 
 from console.management.stack.postgres import FAST, Postgres
 from integrations.contract import Account
-from integrations.tryton import provision
 from integrations.tryton.client import Client
 from integrations.tryton.demo.stack import ADMIN, FIRST_MODULES, MODULES, Stack
 from tests.rigs import npm
@@ -152,8 +151,6 @@ class WebTryton:
         self._stack.serve()
         self.url, self.database = self._stack.url, self._stack.database
         self.admin = Client(self.url, self.database, ADMIN, self._stack.admin_password)
-        known = {name: (account.login, account.secret) for name, account in self.accounts.items()}
-        provision.provision(self.admin, known)
 
     @property
     def options(self) -> Mapping[str, Any]:
