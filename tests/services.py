@@ -20,6 +20,10 @@ from console.management.stack.broker import Broker
 from console.management.stack.postgres import FAST, Postgres
 
 BROKER_DATABASES = 64
+# For a run of tests inside a test: plugins that take longer to load than such a run, which needs none of them.
+LEAN = [
+    f"-pno:{name}" for name in ("cacheprovider", "schemathesis", "hypothesispytest", "playwright", "xdist")
+]
 
 os.environ["COUNTERSIGN_MODE"] = "test"
 os.environ["LIVE_STREAMS"] = "0"

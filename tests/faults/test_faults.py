@@ -51,6 +51,7 @@ from tests.lifecycle.corridor import (
     shown,
 )
 from tests.sandbox import SandboxProcess
+from tests.services import LEAN
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "owner"]),
@@ -475,7 +476,7 @@ def test_a_database_stopped_at_once_in_the_middle_of_commits_costs_nothing() -> 
         if name not in given and not name.startswith("PYTEST")
     }
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/faults/restarted.py"],
+        [sys.executable, "-m", "pytest", "-q", *LEAN, "tests/faults/restarted.py"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from console.environment import ROOT
+from tests.services import LEAN
 
 COPIED = (
     "console",
@@ -28,10 +29,6 @@ COPIED = (
     "pyproject.toml",
     "README.md",
 )
-# Plugins that no test named here needs, and that take longer to load than most of these tests to run.
-WITHOUT = [
-    f"-pno:{name}" for name in ("cacheprovider", "schemathesis", "hypothesispytest", "playwright", "xdist")
-]
 COMMIT, READBACK = "console/lifecycle/commit.py", "console/lifecycle/readback.py"
 FAULT = "tests/faults/test_faults.py"
 ANY_FAULT = f"{FAULT}::test_whatever_the_system_does_with_a_write_nothing_is_lost_doubled_or_miscalled"
@@ -222,7 +219,7 @@ def run(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     environment["COUNTERSIGN_VAR"] = str(copy / "var")
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", *WITHOUT, *tests],
+        [sys.executable, "-m", "pytest", "-q", "-x", *LEAN, *tests],
         cwd=copy,
         env=environment,
         capture_output=True,

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.rigs.epicor import WRITING, Kinetic, Known
+from tests.services import LEAN
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "the-password-of-the-live-test"
@@ -70,17 +71,7 @@ def run(file: Path | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     }
     if file is not None:
         environment["LIVE_EPICOR"] = str(file)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-n0",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "tests/live",
-        *arguments,
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", *LEAN, "tests/live", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False
     )
