@@ -37,7 +37,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured, MiddlewareNotUsed
 from django.http import HttpRequest
@@ -98,6 +98,12 @@ def check() -> None:
         raise ImproperlyConfigured(
             f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}; traces are sent as http/protobuf: say so, and name the "
             "collector's HTTP port, usually 4318."
+        )
+    at = urlsplit(_first(ENDPOINTS) or "http://localhost:4318")
+    if at.scheme not in {"http", "https"} or not at.hostname or at.password:
+        raise ImproperlyConfigured(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is an address such as http://collector:4318, without a password: what the "
+            "collector wants to see stands in OTEL_EXPORTER_OTLP_HEADERS_FILE."
         )
     _headers()
     try:

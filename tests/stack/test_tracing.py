@@ -84,6 +84,8 @@ def test_traces_are_made_where_a_collector_is_named(
     [
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin'; say otlp or none"),
         ({**ASKED, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "'grpc'; traces are sent as http/protobuf"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"}, "an address such as http://collector:4318"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://me:do-not-tell@collector"}, "without a password"),
         ({**ASKED, "OTEL_EXPORTER_OTLP_HEADERS": "Bearer do-not-tell"}, "its 1. part is not"),
         ({**ASKED, "OTEL_EXPORTER_OTLP_HEADERS": "a=b,do not=tell"}, "its 2. part is not"),
         ({**ASKED, "OTEL_EXPORTER_OTLP_HEADERS_FILE": "/nowhere"}, "OTEL_EXPORTER_OTLP_HEADERS_FILE"),
