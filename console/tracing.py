@@ -22,6 +22,8 @@ does not sample is not heeded, else it could hide its calls: OTEL_TRACES_SAMPLER
 
 Spans are handed to a thread that sends them, in a queue that drops what it cannot hold: a collector that is away costs
 a line in the log. Every process makes its own, when it has its first span: after a fork, never before.
+
+The file is long because everything that knows OpenTelemetry stands in it, and nothing else does.
 """
 
 from __future__ import annotations
