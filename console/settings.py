@@ -338,7 +338,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep": {"task": "console.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "tell": {"task": "console.tasks.tell", "schedule": 15.0, "options": {"expires": 15}},
-    "burn": {"task": "console.tasks.burn", "schedule": 5.0, "options": {"expires": 5}},
+    "burn": {"task": "console.tasks.burn", "schedule": 3.0, "options": {"expires": 3}},
     "burn_all": {
         "task": "console.tasks.burn",
         "schedule": 60.0,

@@ -139,7 +139,7 @@ ROUTES: tuple[Route, ...] = (
         agents.step_down,
         "grant-down",
         post=STOPS,
-        doing="put a grant one rung down",
+        doing="put a grant down",
     ),
     Route(
         "agents/<slug:slug>/grants/<int:pk>/sampling",

@@ -203,9 +203,9 @@ def test_slowness_opens_an_incident_until_somebody_closes_it_and_the_grant_stays
     assert Incident.objects.count() == 1
 
 
-def test_somebody_looks_every_five_seconds() -> None:
+def test_somebody_looks_often_enough_to_demote_within_five_seconds() -> None:
     schedule = settings.CELERY_BEAT_SCHEDULE
-    assert schedule["burn"]["schedule"] <= 5
+    assert schedule["burn"]["schedule"] <= 3, "a look over 5,000 proposals takes a part of a second"
     assert {schedule[name]["task"] for name in ("burn", "burn_all")} == {"console.tasks.burn"}
 
 
