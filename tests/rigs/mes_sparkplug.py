@@ -60,8 +60,7 @@ class Broker:
         accounts.write_text("")
         accounts.chmod(0o600)
         for name, secret in SECRETS.items():
-            password = shutil.which("mosquitto_passwd") or "mosquitto_passwd"
-            subprocess.run([password, "-b", str(accounts), name, secret], check=True, capture_output=True)
+            subprocess.run([_program("mosquitto_passwd"), "-b", str(accounts), name, secret], check=True, capture_output=True)
         (folder / "access").write_text(ACCESS)
         (folder / "access").chmod(0o600)
         (folder / "mosquitto.conf").write_text(
@@ -173,10 +172,7 @@ class Edge:
 @contextmanager
 def broker(folder: Path, port: int, keys: Path | None = None) -> Iterator[Broker]:
     """Mosquitto on this port; with `keys`, a folder with server.crt and server.pem, it speaks TLS only."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        npm.missing("Mosquitto", "install it (apt-get install mosquitto)")
-    one = Broker(folder, program, port, keys)
+    one = Broker(folder, _program("mosquitto"), port, keys)
     one.start()
     try:
         yield one
@@ -193,6 +189,14 @@ def edge(of: Broker) -> Iterator[Edge]:
         yield one
     finally:
         one.die()
+
+
+def _program(name: str) -> str:
+    """Where this program of Mosquitto is; not everybody has the system's folders on their path."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin")
+    if found is None:
+        npm.missing("Mosquitto", "install it (apt-get install mosquitto)")
+    return found
 
 
 def _tls(keys: Path | None) -> str:
