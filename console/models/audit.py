@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
+from django.db.models import F, Func
 
 from console.models.proposal import Proposal
+
+STRETCHES = (12, 15, 18, 21)
+"""A stretch of the log is so many ids long: two to the power of 12, 15, ... Eight of a kind are one of the next."""
+
+MARKS = {"verb": "v", "actor_kind": "k", "actor_id": "a"}
+"""What begins a mark in `WORDS_AND_MARKS`, by column."""
+
+WORDS_AND_MARKS = Func(
+    F("words"),
+    F("id"),
+    F("verb"),
+    F("actor_kind"),
+    F("actor_id"),
+    function="audit_found_by",
+    output_field=SearchVectorField(),
+)
+"""What a search looks in: an entry's words, and marks: its stretches, verb, kind of actor and actor. A function of the
+database. Marks begin with a blank, as no word does."""
 
 
 class AuditEntry(models.Model):
@@ -37,10 +56,9 @@ class AuditEntry(models.Model):
             models.Index(fields=["chain", "-id"], name="audit_chain"),
             models.Index(fields=["proposal", "id"], name="audit_story"),
             models.Index(fields=["verb", "-id"], name="audit_verb"),
-            models.Index(fields=["actor_kind", "-id"], name="audit_kind"),
             models.Index(fields=["actor_id", "-id"], name="audit_actor"),
             models.Index(fields=["at"], name="audit_at"),
-            GinIndex(SearchVector("words", config="simple"), name="audit_words"),
+            GinIndex(WORDS_AND_MARKS, name="audit_words"),
         ]
         constraints = [
             models.UniqueConstraint(

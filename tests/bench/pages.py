@@ -37,6 +37,8 @@ AUDIT: dict[str, str] = {
     "audit, by verb": "/audit/?verb=proposal.approve",
     "audit, by words": "/audit/?text=MO-00017",
     "audit, by words that many have": "/audit/?text=Walnut+shelf",
+    "audit, by words and kind": "/audit/?text=MO-00017&kind=person",
+    "audit, by kind and verb": "/audit/?kind=operator&verb=proposal.approve",
     "audit, by agent": "/audit/?agent=planner",
     "audit, by days": "/audit/?since=2026-01-10&until=2026-01-12",
     "audit, nothing found": "/audit/?text=nosuchthing",

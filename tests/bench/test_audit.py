@@ -106,6 +106,9 @@ def test_a_page_of_a_long_log_takes_no_longer_than_the_first(long_log: None) -> 
         ({"text": "fact 77"}, {}),
         ({"text": "fact"}, {"older": last // 2}),
         ({"text": "nowhere"}, {}),
+        ({"text": "fact 77", "kind": "operator"}, {}),
+        ({"text": "fact", "kind": "system"}, {}),
+        ({"kind": "operator", "verb": "proposal.approve"}, {}),
     ]
     slow = []
     for given, place in searches:

@@ -60,7 +60,11 @@ class Broker:
         accounts.write_text("")
         accounts.chmod(0o600)
         for name, secret in SECRETS.items():
-            subprocess.run([_program("mosquitto_passwd"), "-b", str(accounts), name, secret], check=True, capture_output=True)
+            subprocess.run(
+                [_program("mosquitto_passwd"), "-b", str(accounts), name, secret],
+                check=True,
+                capture_output=True,
+            )
         (folder / "access").write_text(ACCESS)
         (folder / "access").chmod(0o600)
         (folder / "mosquitto.conf").write_text(

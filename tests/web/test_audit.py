@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,6 +15,8 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.http import StreamingHttpResponse
 from django.test import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from console import audit, audit_check, audit_search, audit_tree
 from console.audit import OPERATOR, WORKER, Actor
@@ -55,6 +58,65 @@ def test_pages_go_back_and_forth_without_a_gap_or_a_repeat() -> None:
         back = audit_search.page(want, newer=after.newer, size=7)
         assert [entry.pk for entry in back.entries] == [entry.pk for entry in before.entries]
     assert pages[0].newer == 0
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.integers(1, 1 << 27), st.integers(0, 1 << 26), st.booleans())
+def test_the_parts_of_a_search_have_every_id_once_and_are_few_stretches_each(
+    first: int, more: int, forward: bool
+) -> None:
+    last = first + more
+    parts = list(audit_search.windows(first, last, forward=forward))
+    ordered = parts if forward else parts[::-1]
+    assert [ordered[0][1], ordered[-1][2]] == [first, last]
+    assert all(before[2] + 1 == after[1] for before, after in pairwise(ordered))
+    assert all((high >> bits) - (low >> bits) < 8 for bits, low, high in parts)
+    assert len(parts) <= 5 + (more >> 24)
+
+
+def test_a_search_for_words_goes_back_and_forth_over_the_borders_of_its_parts(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose(planner)
+    facts(12, AGENT, "sofa")
+    facts(12)
+    facts(12, AGENT, "sofa")
+    last = AuditEntry.objects.latest("pk").pk
+
+    def small(first: int, last: int, *, forward: bool) -> Iterator[tuple[int, int, int]]:
+        parts = [(12, low, min(low + 4, last)) for low in range(first, last + 1, 5)]
+        return iter(parts if forward else parts[::-1])
+
+    monkeypatch.setattr(audit_search, "windows", small)
+    everything = list(
+        AuditEntry.objects.filter(words__contains="sofa").order_by("-pk").values_list("pk", flat=True)
+    )
+    for want in (
+        audit_search.Wanted(text="sofa"),
+        audit_search.Wanted(text="sofa", kind="agent", verb="console."),
+        audit_search.Wanted(verb="console.start", kind="agent"),
+        audit_search.Wanted(agent="planner", verb="console.start"),
+    ):
+        seen, page = [], audit_search.page(want, size=7)
+        while page.entries:
+            seen += [entry.pk for entry in page.entries]
+            if not page.older:
+                break
+            page = audit_search.page(want, older=page.older, size=7)
+        assert seen == everything, want
+        back = audit_search.page(want, newer=everything[-1] - 1, size=7)
+        assert [entry.pk for entry in back.entries] == everything[-7:]
+        assert len(list(audit_search.ndjson(want))) == len(everything)
+    for nothing in (
+        audit_search.Wanted(text="!!"),
+        audit_search.Wanted(text="sofa", kind="person"),
+        audit_search.Wanted(text="sofa", agent="nobody"),
+        audit_search.Wanted(text="sofa", verb="grant."),
+        audit_search.Wanted(agent="planner", verb="grant.set"),
+        audit_search.Wanted(text="12." + str(last >> 12)),
+        audit_search.Wanted(text="' kagent'"),
+    ):
+        assert audit_search.page(nothing).entries == [], nothing
 
 
 def test_entries_are_found_by_words_verb_kind_agent_proposal_and_day(planner: Planner) -> None:
