@@ -244,27 +244,34 @@ def _commits_without_clean_up(item: pytest.Item) -> bool:
     return bool(commits) and databases != "__all__" and not {"default", "owner"} <= set(databases)
 
 
-# Files that take minutes, the longest first: begun last, one of them alone would keep a whole run waiting. Before
-# them the one that runs an event loop in the thread of the tests: Playwright, once started, keeps its own there.
+# Files that take long, the longest first: begun last, one of them alone would keep a whole run waiting. Before them
+# the one that runs an event loop in the thread of the tests: Playwright, once started, keeps its own there. Last
+# quarter's orders are asked for one by one, so they are before those that other tests make.
 _LONGEST = (
     "integrations/test_opcua.py",
     "integrations/test_rpa.py",
+    "journeys/test_last_quarter.py",
     "integrations/tryton/test_tryton_conformance.py",
     "journeys/test_rpa.py",
-    "faults/test_teeth.py",
-    "faults/test_crash_sweep.py",
     "faults/test_faults.py",
+    "faults/test_crash_sweep.py",
+    "faults/test_teeth.py",
+    "integrations/tryton/test_harvest.py",
+    "web/test_in_browser.py",
     "integrations/test_replica_answers.py",
-    "journeys/test_sap.py",
-    "journeys/test_middleware.py",
     "stack/test_demo.py",
+    "web/test_plant_pages.py",
+    "web/test_paths_in_browser.py",
+    "lifecycle/test_listener_process.py",
 )
 
 
 def _place(path: Path) -> int:
-    """Where a file stands among the longest; the others come after them, by how many tests they have."""
+    """Where a file stands among the longest; then the journeys, which share a house; then the others."""
     name = path.relative_to(ROOT / "tests").as_posix()
-    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
+    if name in _LONGEST:
+        return _LONGEST.index(name)
+    return len(_LONGEST) + (not name.startswith("journeys/"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
