@@ -9,6 +9,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,9 @@ LEAN = [
 ]
 
 os.environ["COUNTERSIGN_MODE"] = "test"
+# Some hundred processes are started from this tree, and each would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ["LIVE_STREAMS"] = "0"
 # Playwright's synchronous interface runs an event loop in the test's thread.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

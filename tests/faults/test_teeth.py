@@ -204,7 +204,7 @@ def copied(tmp_path: Path) -> Path:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            shutil.copytree(source, copy / name)  # what is compiled stays so, as its source keeps its time
         elif source.exists():
             shutil.copy(source, copy / name)
     return copy
