@@ -19,10 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.postgres.search import SearchQuery, SearchQueryField
+from django.contrib.postgres.search import SearchQueryField
 from django.db import transaction
-from django.db.models import BooleanField, F, Func, IntegerField, Max, QuerySet, Value
-from django.db.models.expressions import Combinable
+from django.db.models import BooleanField, F, Func, IntegerField, Max, QuerySet, TextField
 from django.db.models.lookups import GreaterThan
 from django.utils.dateparse import parse_date
 
@@ -84,7 +83,7 @@ def wanted(given: Mapping[str, str]) -> Wanted:
     faults: list[Finding] = []
 
     def one(name: str) -> str:
-        return given.get(name, "").strip()[:_LONGEST_TEXT]
+        return given.get(name, "").replace("\0", "").strip()[:_LONGEST_TEXT]
 
     def fault(name: str, text: str, hint: str) -> None:
         faults.append(Finding(f"{name}.unknown", Level.ERROR, text, field=name, hint=hint))
@@ -241,12 +240,14 @@ def _with_words(
     stretches = [f"{bits}.{one}" for one in range(low >> bits, (high >> bits) + 1)]
     said = [stretches, *([f"{MARKS[name]}{one}" for one in values] for name, values in marks.items())]
     there = " & ".join(f"({'|'.join(map(_lexeme, one))})" for one in said)
-    asked: Combinable = Func(
-        Value(there), template="%(expressions)s::tsquery", output_field=SearchQueryField()
-    )
+    asked = Func(_constant(there), template="%(expressions)s::tsquery", output_field=SearchQueryField())
     found = found.filter(pk__gte=low, pk__lte=high)
     if text:
-        words = SearchQuery(text, config="simple", search_type="websearch")
+        words = Func(
+            _constant(text),
+            template="websearch_to_tsquery('simple'::regconfig, %(expressions)s)",
+            output_field=SearchQueryField(),
+        )
         # Where a text has no word, the marks alone would be looked for.
         found = found.filter(GreaterThan(Func(words, function="numnode", output_field=IntegerField()), 0))
         asked = Func(
@@ -261,6 +262,15 @@ def _with_words(
             output_field=BooleanField(),
         )
     )
+
+
+def _constant(text: str) -> Func:
+    """A text as a constant of the statement, in hexadecimal because it comes from outside.
+
+    Once a statement with parameters has come five times, PostgreSQL plans it for any words, and leaves the index.
+    """
+    template = f"convert_from(decode('{text.encode().hex()}', 'hex'), 'UTF8')"
+    return Func(template=template, output_field=TextField())
 
 
 def _lexeme(text: str) -> str:

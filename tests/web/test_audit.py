@@ -115,6 +115,7 @@ def test_a_search_for_words_goes_back_and_forth_over_the_borders_of_its_parts(
         audit_search.Wanted(agent="planner", verb="grant.set"),
         audit_search.Wanted(text="12." + str(last >> 12)),
         audit_search.Wanted(text="' kagent'"),
+        audit_search.Wanted(text="sofa' || %s %(x)s ' {}"),
     ):
         assert audit_search.page(nothing).entries == [], nothing
 
