@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from console import access, policy
-from console.catalogue import read_tool, read_tools, specs, transaction_type, transaction_types
+from console.catalogue import Spec, read_tool, read_tools, specs, transaction_type, transaction_types
 from console.errors import Missing, Refused
 from console.models import Autonomy, Connection, Grant, Widening
 from console.policy import attention
@@ -147,12 +147,16 @@ def _carriers(name: str, what: str) -> list[dict[str, object]]:
         {
             "name": connection,
             "title": titles.get(connection, spec.title),
-            "effect": spec.adapter.types[name].effect.value if what == "types" else "",
+            "effect": _guarantee(spec, name) if what == "types" else "",
             "account": spec.accounts.get(name, {}).get("login", ""),
         }
         for connection, spec in sorted(specs().items())
         if name in getattr(spec.adapter, what) and connection in titles
     ]
+
+
+def _guarantee(spec: Spec, name: str) -> str:
+    return "not available" if name in spec.adapter.closed else spec.adapter.types[name].effect.value
 
 
 def _grants(kind: str, name: str) -> list[Grant]:

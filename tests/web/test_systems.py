@@ -226,6 +226,9 @@ def test_a_change_that_a_system_cannot_guard_is_said_to_be_not_available_before_
     call_command("capabilities", "production_order_reschedule", stdout=said)
     assert "not available on this system: N" in said.getvalue()
     client = signed_in(people.cleo)
+    for kind, carried in shipped.types.items():
+        told = client.get(f"/types/{kind}/").content.decode()
+        assert ("not available" in told) == (carried.effect is EffectClass.READ_BACK_ONLY)
     for page in ("/capabilities/", f"/systems/{plant.name}/"):
         assert "cannot refuse a write to a record that somebody else has changed" in " ".join(
             client.get(page).content.decode().split()
