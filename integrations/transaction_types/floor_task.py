@@ -9,6 +9,7 @@ What an adapter supplies in the snapshot: an empty record, no context, no stamps
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated
@@ -73,6 +74,25 @@ def _due_makes_sense(case: Case) -> Iterator[Finding]:
         )
 
 
+_CONTROL = re.compile(
+    r"\b(by-?pass\w*|overrid\w+|interlock\w*|jog(?:s|ged|ging)?|set-?points?|recipe downloads?|plc tags?|[nd]cmd)\b",
+    re.IGNORECASE,
+)
+"""Words of machine control and its safeguards: an alarm for people. The boundary is that there is no door to it."""
+
+
+def _asks_for_control(case: Case) -> Iterator[Finding]:
+    for name in ("title", "instruction", "check"):
+        if found := _CONTROL.search(getattr(case.payload, name)):
+            yield Finding(
+                "task.machine_control",
+                Level.WARNING,
+                f"It speaks of \u201c{found[0]}\u201d: that is the machine\u2019s control, or a safeguard of it.",
+                name,
+                "Approve it only if whoever answers for this machine has agreed.",
+            )
+
+
 def _facts(case: Case) -> Facts:
     return Facts(value=None, reversible=False, floor=True, due=case.payload.due)
 
@@ -107,7 +127,7 @@ TYPE = TransactionType(
         Field("reason", "Why"),
         Field("due", "Due", Kind.DATE, amendable=True, critical=True),
     ),
-    rules=(judge.system_allows, _due_makes_sense),
+    rules=(judge.system_allows, _due_makes_sense, _asks_for_control),
     limits=(
         Limit(
             "longest_days_ahead",

@@ -171,6 +171,7 @@ def test_rules_read_no_clock_and_no_outside_world(type_: TransactionType) -> Non
                     "decimal",
                     "integrations",
                     "pydantic",
+                    "re",
                     "typing",
                 }
             if isinstance(node, ast.Attribute):

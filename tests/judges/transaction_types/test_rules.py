@@ -92,6 +92,9 @@ FOUND: list[Row] = [
     # type, what differs, finding, field, level
     (TASK, {"payload": {"due": "2026-11-22"}}, "dates.in_past", "due", ERROR),
     (TASK, {"payload": {"due": "2026-12-31"}}, "task.far_ahead", "due", WARNING),
+    (TASK, {"payload": {"instruction": "Bypass the guard, then go on."}}, "task.machine_control", "instruction", WARNING),
+    (TASK, {"payload": {"title": "Raise the set-point of zone 2"}}, "task.machine_control", "title", WARNING),
+    (TASK, {"payload": {"check": "The INTERLOCKS are off."}}, "task.machine_control", "check", WARNING),
     (RESCHEDULE, {"context": {"state": "started"}}, "state.not_allowed", "", ERROR),
     (RESCHEDULE, {"context": {"state": "reserved"}}, "state.not_allowed", "", ERROR),
     (RESCHEDULE, {"context": {"state": "something new"}}, "state.not_allowed", "", ERROR),
@@ -213,6 +216,7 @@ def test_a_rule_finds_what_is_wrong_and_says_where_and_what_would_be_right(
 
 PASSES: list[tuple[str, dict[str, Any], str]] = [
     # type, what differs, finding that must not be there
+    (TASK, {"payload": {"check": "The joggled edge is smooth."}}, "task.machine_control"),
     (RESCHEDULE, {"context": {"state": "draft"}}, "state.not_allowed"),
     (RESCHEDULE, {"context": {"state": "requested"}}, "state.not_allowed"),
     (RESCHEDULE, {"payload": {"planned_finish": "2026-12-07"}}, "dates.finish_before_start"),
