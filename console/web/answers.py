@@ -41,6 +41,8 @@ from integrations.contract import Kind
 PAGE = 20
 TONES = {Mark.RIGHT: "good", Mark.WRONG: "bad", Mark.UNSURE: "warn"}
 REF = re.compile(r"^AN-[0-9A-HJKMNP-TV-Z]{12}$")
+SHORTEST_SAID = 3
+"""Shorter texts of an answer stand in many columns by chance."""
 ENOUGH = 5000
 """Right answers beyond which it is not told how many more it takes."""
 
@@ -162,7 +164,7 @@ def _context(request: HttpRequest, found: LiveAnswer) -> dict[str, Any]:
     return {
         "answer": found,
         "value": shown(found.given),
-        "readings": [{"reading": one, "value": _as_read(one)} for one in answers.cited(found)],
+        "readings": [{"reading": one, "value": _as_read(one, found.given)} for one in answers.cited(found)],
         "marks": [{"mark": one, "tone": TONES[Mark(one.mark)]} for one in reversed(given)],
         "came": Mark(came).label.lower() if came else "",
         "tone": TONES[Mark(came)] if came else "",
@@ -196,9 +198,24 @@ def shown(value: Mapping[str, Any], like: Mapping[str, Any] | None = None) -> di
     return {"facts": facts, "tables": tables}
 
 
-def _as_read(reading: Reading) -> dict[str, Any]:
-    tool = read_tools().get(reading.tool)
-    return shown(reading.answer or {}, tool.sample_answer if tool is not None else None)
+def _as_read(reading: Reading, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A reading, with the columns in front that the agent's answer is about: the wide rest is seldom looked for."""
+    tool, answer = read_tools().get(reading.tool), reading.answer or {}
+    value = shown(answer, tool.sample_answer if tool is not None else None)
+    parts = [one for part in given.values() for one in (part if isinstance(part, list) else [part])]
+    said = [text for text in map(_text, parts) if len(text) >= SHORTEST_SAID]
+    for table in value["tables"]:
+        cells = {
+            name: [_text(one.get(name, "")) for one in answer[table["name"]]] for name in table["columns"]
+        }
+        beside = [
+            name not in given and not any(text in cell for text in said for cell in cells[name])
+            for name in table["columns"]
+        ]
+        order = sorted(range(len(beside)), key=beside.__getitem__)
+        table["columns"] = [table["columns"][place] for place in order]
+        table["rows"] = [[row[place] for place in order] for row in table["rows"]]
+    return value
 
 
 def _cell(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -91,6 +92,9 @@ def test_a_supervisor_sees_the_reading_beside_the_answer_marks_it_and_goes_on_to
     assert "36 Square metre needed" in page
     assert "Oak board 40 mm, Screw" in page
     assert "&lt;b&gt;nothing" in page
+    heads = re.findall(r'<th scope="col">([^<]*)', page)
+    assert heads[:3] == ["label", "reason", "missing"], "what the answer is about comes first"
+    assert heads[3:5] == ["kind", "key"]
     url = f"/evals/answers/{first.ref}/mark"
     refused = client.post(url, {"said": "wrong", "words": "It is MO-0012."})
     assert refused.status_code == 422
