@@ -86,7 +86,9 @@ _about: ContextVar[Mapping[str, Value]] = ContextVar("_about")
 """The ids of the step in hand, for the calls that it makes."""
 _lock = threading.Lock()
 _tracers: list[Tracer] = []
-"""This process's own, once it is made."""
+"""This process's own, once it is made,"""
+_ends: list[multiprocessing.util.Finalize] = []
+"""and how to let go of it."""
 
 
 def check() -> None:
@@ -460,8 +462,16 @@ def _made() -> Tracer:
         log.error("nothing is traced: %s, see OTEL_*", type(fault).__name__)  # noqa: TRY400 its words may have a secret
         return trace.NoOpTracer()
     # At the end of a web server's child too, which skips atexit.
-    multiprocessing.util.Finalize(None, provider.shutdown, exitpriority=0)
+    _ends.append(multiprocessing.util.Finalize(None, provider.shutdown, exitpriority=0))
     return provider.get_tracer(SERVICE)
+
+
+def stop() -> None:
+    """Send what waits, and let go of the way to the collector; the next span makes another."""
+    with _lock:
+        while _ends:
+            _ends.pop()()
+        _tracers.clear()
 
 
 def _forget() -> None:
@@ -469,6 +479,7 @@ def _forget() -> None:
     global _lock  # noqa: PLW0603 another thread of the parent may have held it
     _lock = threading.Lock()
     _tracers.clear()
+    _ends.clear()
 
 
 os.register_at_fork(after_in_child=_forget)
