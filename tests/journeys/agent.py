@@ -69,9 +69,9 @@ class Agent:
         """The proposal as the agent may see it."""
         return self._taken(self.http.get(f"proposals/{ref}"), 200)
 
-    def follow(self, ref: str, *states: str) -> dict[str, Any]:
+    def follow(self, ref: str, *states: str, within: float = WAIT_SECONDS) -> dict[str, Any]:
         """The proposal once it is in one of these states, waiting as the door offers it."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + within
         seen = self.look(ref)
         while seen["state"] not in states:
             assert not seen["final"], (seen["state"], seen["state_reason"], seen["outcome"])
