@@ -176,7 +176,10 @@ def what_it_hears_is_an_answer_in_the_tools_own_form(heard: Heard) -> None:
     with listening(heard.adapter, heard.options, heard.account) as ear:
         until(lambda: ear.lives or ear.end, "it never came to listen")
         heard.says("17")
-        got = until(lambda: ear.of("17"), f"the job was never heard: {ear.faults} {ear.end}")
+        got = until(
+            lambda: (one := ear.of("17")) and one.value and one.value["good_count"] and one,
+            f"the job was never heard with its count: {ear.faults} {ear.end}",
+        )  # a system that tells state and count apart may be heard between the two
         lives = ear.lives
         until(lambda: ear.lives > lives, "life was never proven again")
     assert got.quality is Quality.GOOD, got.remark
@@ -186,7 +189,6 @@ def what_it_hears_is_an_answer_in_the_tools_own_form(heard: Heard) -> None:
     answer = tool.answer.model_validate_json(canonical(dict(got.value)))
     assert answer.model_dump(mode="json") == dict(got.value)
     assert got.value["state"] == "running"
-    assert got.value["good_count"]
     for when in (got.source_time, got.server_time):
         assert when is None or when.utcoffset() is not None
     assert got.source_time is not None
