@@ -305,6 +305,7 @@ def _answer(one: RunAnswer) -> dict[str, Any]:
         "number": one.place + 1,
         "words": one.case.body["started_by"]["words"],
         "said": "nothing should be done" if one.given is None else "",
+        "did": _did(one, kinds),
         "differences": [
             difference
             | {side: _value(difference, side, kinds) for side in ("wanted", "given")}
@@ -312,6 +313,17 @@ def _answer(one: RunAnswer) -> dict[str, Any]:
             for difference in one.differences
         ],
     }
+
+
+def _did(one: RunAnswer, kinds: Mapping[str, Kind]) -> list[tuple[str, Any]]:
+    """What was proposed where nothing should have been done: no field of it has a right value to stand beside."""
+    if one.given is None or any(difference["path"] for difference in one.differences) or one.right:
+        return []
+    return [
+        (name, rendering.words(value, kinds.get(name, Kind.TEXT)))
+        for name, value in one.given.items()
+        if not isinstance(value, list)
+    ]
 
 
 def _value(difference: Mapping[str, Any], side: str, kinds: Mapping[str, Kind]) -> Any:

@@ -71,6 +71,19 @@ def test_a_suite_tells_what_an_attempt_takes_costs_and_can_do_before_anybody_sta
 
 
 @pytest.mark.django_db
+def test_what_was_proposed_is_shown_also_where_nothing_should_have_been_done(
+    people: People, signed_in: SignIn, planner: Planner
+) -> None:
+    suite(case(number) for number in range(2, 26, 3))
+    small_gate(cases="8")
+    run = sit(planner, wrong=1)
+    wrong = run.answers.filter(right=False).get()
+    client = signed_in(people.cleo)
+    for path in (f"/evals/cases/{wrong.case_id}/", f"/evals/runs/{run.ref}/"):
+        assert "promised date Mon 1 Jan 2029" in page_of(client, path)
+
+
+@pytest.mark.django_db
 def test_a_run_shows_rate_with_interval_what_was_wrong_and_what_got_worse(
     people: People, signed_in: SignIn, sat: tuple[EvalRun, EvalRun]
 ) -> None:
