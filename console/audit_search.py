@@ -7,6 +7,8 @@ Words, kinds of actor, and a verb and an agent at once are looked for stretch by
 eight times as far, in one index that has all of them and the stretch. PostgreSQL cannot know how often words occur
 that are in few entries, nor that this agent never did that: left to itself it walks millions of entries back for a
 page of them, or fetches a million to show the newest fifty.
+
+The file is long because pages, exports and what narrows them have to mean the same.
 """
 
 from __future__ import annotations

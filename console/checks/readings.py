@@ -8,7 +8,7 @@ the newest answer and `Rest.taken` the one the agent had. What may move between 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -63,6 +63,23 @@ class Rest:
     again: bool = False
     check: CrossCheck | None = None
     trouble: str = field(default="")
+
+
+def unknown(
+    cited: Sequence[str], known: Collection[str], *, whose: str = "You have", hint: str = ""
+) -> list[Finding]:
+    """One finding for every cited reference of a reading that is not among the known ones, by its place."""
+    return [
+        Finding(
+            "readings.unknown",
+            Level.ERROR,
+            f"{whose} no reading {ref}.",
+            field=f"readings.{place}",
+            hint=hint or "Cite the references that `reads` gave you.",
+        )
+        for place, ref in enumerate(cited)
+        if ref not in known
+    ]
 
 
 def readings_are_usable(rests: Sequence[Rest]) -> tuple[Finding, ...]:

@@ -24,6 +24,7 @@ from console.models import (
     Gate,
     Grant,
     Proposal,
+    Reading,
     Reason,
     Revision,
     State,
@@ -49,6 +50,18 @@ def acceptable(proposal: Proposal) -> list[dict[str, Any] | None]:
     )
 
 
+def frozen(reading: Reading) -> dict[str, Any]:
+    """A reading in the form of a suite's file."""
+    return {
+        "tool": reading.tool,
+        "tool_version": reading.tool_version,
+        "arguments": reading.arguments,
+        "answer": reading.answer,
+        "as_of": reading.as_of.isoformat() if reading.as_of is not None else None,
+        "source": reading.source,
+    }
+
+
 def body_of(proposal: Proposal, *, words: str, split: str) -> dict[str, Any]:
     """The case of a decided proposal: what its agent read and cited for the first revision, and what was right."""
     readings = [
@@ -67,17 +80,7 @@ def body_of(proposal: Proposal, *, words: str, split: str) -> dict[str, Any]:
         "type": proposal.transaction_type,
         "started_by": {"words": words.strip(), "reading": None},
         "as_of": as_of.isoformat(),
-        "readings": [
-            {
-                "tool": one.tool,
-                "tool_version": one.tool_version,
-                "arguments": one.arguments,
-                "answer": one.answer,
-                "as_of": one.as_of.isoformat() if one.as_of is not None else None,
-                "source": one.source,
-            }
-            for one in readings
-        ],
+        "readings": [frozen(one) for one in readings],
         "snapshot": first.snapshot if first is not None else None,
         "acceptable": right,
         "critical": sorted(

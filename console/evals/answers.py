@@ -23,11 +23,11 @@ from console import access, audit, references
 from console.audit import Actor
 from console.canonical import canonical, text_digest
 from console.catalogue import read_tools
-from console.checks.readings import readings_are_usable
+from console.checks.readings import readings_are_usable, unknown
 from console.checks.shape import parse, validated
 from console.errors import Conflict, Denied, Exhausted, Missing, Refused
 from console.evals import suites
-from console.evals.accepting import suite_about
+from console.evals.accepting import frozen, suite_about
 from console.evals.sitting import Ref, Said
 from console.models import (
     AcceptedCase,
@@ -263,17 +263,7 @@ def body_of(
         "tool": answer.tool,
         "started_by": {"words": words.strip(), "reading": None},
         "as_of": as_of.isoformat(),
-        "readings": [
-            {
-                "tool": one.tool,
-                "tool_version": one.tool_version,
-                "arguments": one.arguments,
-                "answer": one.answer,
-                "as_of": one.as_of.isoformat() if one.as_of is not None else None,
-                "source": one.source,
-            }
-            for one in readings
-        ],
+        "readings": [frozen(one) for one in readings],
         "snapshot": None,
         "acceptable": list(right) if came == Mark.WRONG else [answer.given],
         "critical": list(critical),
@@ -302,18 +292,7 @@ def _usable(version: AgentVersion, envelope: Envelope) -> list[Reading]:
             "connection__system"
         )
     }
-    faults = [
-        Finding(
-            "readings.unknown",
-            Level.ERROR,
-            f"This version of yours has no reading {ref}.",
-            field=f"readings.{place}",
-            hint="Cite the references that `reads` gave you.",
-        )
-        for place, ref in enumerate(envelope.readings)
-        if ref not in known
-    ]
-    if faults:
+    if faults := unknown(envelope.readings, known, whose="This version of yours has"):
         raise Refused("it rests on readings that are not there", findings=faults, code="unknown_reading")
     found = [known[ref] for ref in wanted]
     if all(one.tool != envelope.tool for one in found):

@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints
 from console import references
 from console.canonical import canonical, text_digest
 from console.catalogue import read_tools, transaction_type, transaction_types
+from console.checks.readings import unknown
 from console.checks.shape import parse, validated
 from console.errors import Conflict, Missing, Refused
 from console.evals import suites
@@ -283,18 +284,7 @@ def _check_cited(run: EvalRun, sitting: Sitting, cited: Sequence[str]) -> None:
             run=run, place=sitting.place, frozen__isnull=False, ref__in=list(cited)
         ).values_list("ref", flat=True)
     )
-    faults = [
-        Finding(
-            "readings.unknown",
-            Level.ERROR,
-            f"You have no reading {ref}.",
-            field=f"readings.{place}",
-            hint="Cite the references that `reads` gave you for this case.",
-        )
-        for place, ref in enumerate(cited)
-        if ref not in there
-    ]
-    if faults:
+    if faults := unknown(cited, there, hint="Cite the references that `reads` gave you for this case."):
         raise Refused("it rests on readings that are not there", findings=faults, code="unknown_reading")
 
 

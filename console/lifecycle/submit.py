@@ -20,6 +20,7 @@ from console import access, audit, dispatch, references, tracing
 from console.audit import Actor
 from console.canonical import canonical, text_digest
 from console.catalogue import spec, transaction_type
+from console.checks.readings import unknown
 from console.checks.shape import parse, validated
 from console.errors import Conflict, Exhausted, Missing, Refused
 from console.lifecycle.states import locked, move, moved_on
@@ -411,18 +412,7 @@ def _own_readings(version: AgentVersion, refs: list[str]) -> tuple[Reading, ...]
         if refs
         else {}
     )
-    faults = [
-        Finding(
-            "readings.unknown",
-            Level.ERROR,
-            f"You have no reading {ref}.",
-            field=f"readings.{place}",
-            hint="Cite the references that `reads` gave you.",
-        )
-        for place, ref in enumerate(refs)
-        if ref not in found
-    ]
-    if faults:
+    if faults := unknown(refs, found):
         raise Refused("it rests on readings that are not there", findings=faults, code="unknown_reading")
     return tuple(found[ref] for ref in dict.fromkeys(refs))
 
