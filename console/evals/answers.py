@@ -1,8 +1,8 @@
 """Live answers: an agent says what it found, with its readings; people who look at both say whether it is right.
 
 An answer is of the same form as in an eval run, and must rest on readings that are fresh when it is given. Marks count
-in the version's record of reliable reads (`registry.marks`). The agent is never told of them: an answer may become a
-hold-out case.
+in the version's record of reliable reads (`registry.marks`), and take it its writes where they disprove it. The agent
+is never told which answer was marked how: one may become a hold-out case.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ from console.models import (
     AgentVersion,
     AnswerCited,
     AnswerMark,
+    Autonomy,
     Grant,
+    Incident,
     LiveAnswer,
     Mark,
     Mistake,
@@ -42,6 +44,7 @@ from console.models import (
 )
 from console.models.loading import Insert
 from console.reads.rests import as_taken
+from console.registry import grants, marks
 from integrations.contract import Closed, Finding, Level
 
 ANSWER = Insert(LiveAnswer, now=("at",))
@@ -49,6 +52,8 @@ MOST = 16_384
 """Bytes of an answer in canonical form: what a person can hold against a reading."""
 WAITS = dt.timedelta(days=1)
 """Answers younger than this that nobody has marked may be as many as an agent's proposals may wait."""
+MISREADS = "answers_wrong"
+"""The kind of an incident that marks open."""
 LONGEST = 500
 """Characters of a person's words on an answer, as the column has them."""
 
@@ -137,6 +142,9 @@ def mark(answer: LiveAnswer, *, said: str, mistake: str, words: str, by: User, a
 
     `said` is a Mark; `mistake` and `words` say what was wrong and are needed for that alone. Raises Denied for
     everybody but supervisors who do not own the agent, and Refused with every fault.
+
+    Where it is the "wrong" by which the marks rule out that the version reads well enough, its writes are put back
+    into shadow in the same transaction: see `fallen`.
     """
     if why := may_not_mark(by, answer):
         raise Denied(why)
@@ -169,8 +177,18 @@ def mark(answer: LiveAnswer, *, said: str, mistake: str, words: str, by: User, a
             subject=answer.ref,
             detail={"mark": made.mark, "mistake": made.mistake},
         )
+        # Counted after the entry: marks of one agent wait for each other in its chain, so none is overlooked.
+        if made.mark == Mark.WRONG:
+            _take_writes(answer.agent_version, made, actor)
     made.refresh_from_db(fields=["at"])
     return made
+
+
+def fallen(answer: LiveAnswer) -> list[Incident]:
+    """The incidents of the writes that a mark on this answer put back into shadow, the oldest first."""
+    facts = [_fact(made, "") for made in answer.marks.all()]
+    mine = [one for fact in facts for one in Incident.objects.filter(dedupe__startswith=fact)]
+    return sorted(mine, key=lambda one: one.pk)
 
 
 def may_not_mark(user: User, answer: LiveAnswer) -> str:
@@ -336,6 +354,31 @@ def _one_at_a_time(version: AgentVersion) -> None:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"answers:{version.agent_id}"]
         )
+
+
+def _take_writes(version: AgentVersion, made: AnswerMark, actor: Actor) -> None:
+    """Read before write holds for as long as it writes: who reads wrong falls, whatever it has passed before."""
+    counted = marks.of_versions([version.pk])[version.pk]
+    if not counted.disproven:
+        return
+    told = f"{marks.against(counted).capitalize()}."
+    writes = Grant.objects.filter(
+        version=version, kind=Grant.TYPE, autonomy__in=(Autonomy.PROPOSE, Autonomy.SAMPLED)
+    )
+    for grant in writes.select_related("version__agent", "connection").order_by("pk"):
+        said = grants.Alarm(
+            kind=MISREADS,
+            title=f"{version} was put back into shadow for {grant.name}: its answers are wrong too often",
+            lifts=f"{told} See what it misread. Answers that people mark right lift this, or a new version; then two "
+            "people raise the grant again.",
+            dedupe=_fact(made, grant.pk),
+            detail={"right": counted.right, "wrong": counted.wrong},
+        )
+        grants.lower(grant, to=Autonomy.SHADOW, reason=told, by=None, actor=actor, alarm=said)
+
+
+def _fact(made: AnswerMark, grant: int | str) -> str:
+    return f"{MISREADS}:{made.pk}:{grant}"
 
 
 def _check_room(version: AgentVersion) -> None:

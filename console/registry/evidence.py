@@ -80,10 +80,7 @@ def lacks_reads(version: AgentVersion) -> str:
     """
     marked = marks.of_versions([version.pk])[version.pk]
     if marked.disproven:
-        return (
-            f"people marked {marked.wrong} of {marked.n} of its answers wrong, which rules out that "
-            f"{marks.BAR:.0%} are right"
-        )
+        return marks.against(marked)
     tools = GateDecision.objects.filter(version=version, kind=Grant.TOOL, opened=True)
     if any(evidence(version, Grant.TOOL, name) for name in set(tools.values_list("about", flat=True))):
         return ""

@@ -62,6 +62,11 @@ class Marked:
         return tells(self.right, self.n) and self.right < BAR * self.n
 
 
+def against(marked: Marked) -> str:
+    """What counts that disprove it say, in words."""
+    return f"people marked {marked.wrong} of {marked.n} of its answers wrong, which rules out that {BAR:.0%} are right"
+
+
 def of_versions(versions: Sequence[int]) -> dict[int, Marked]:
     """The counts of these versions; one without answers has zeros. One statement."""
     with connection.cursor() as cursor:

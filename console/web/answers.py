@@ -74,7 +74,10 @@ def answer(request: HttpRequest, answer: str) -> HttpResponse:
 
 
 def mark(request: HttpRequest, answer: str) -> HttpResponse:
-    """Mark it, and go on to the next one. What was typed stays where it is not complete."""
+    """Mark it, and go on to the next one. What was typed stays where it is not complete.
+
+    A mark that took the agent its writes is shown with what it did, before anything else.
+    """
     found = _found(answer)
     given = {name: request.POST.get(name, "") for name in ("said", "mistake", "words")}
     try:
@@ -82,6 +85,8 @@ def mark(request: HttpRequest, answer: str) -> HttpResponse:
     except Refused as refused:
         context = _context(request, found) | {"fault": refused, "given": given}
         return render(request, "answers/answer.html", context, status=422)
+    if answers.fallen(found):
+        return redirect("answer", found.ref)
     after = _next(signed_in(request))
     done = reverse("answers") if after is None else reverse("answer", args=[after.ref])
     return redirect(f"{done}?marked={found.ref}")
@@ -172,6 +177,7 @@ def _context(request: HttpRequest, found: LiveAnswer) -> dict[str, Any]:
         "mistakes": Mistake.choices,
         "waiting": answers.unmarked().count(),
         "before": marked if REF.match(marked) else "",
+        "fell": answers.fallen(found),
         "case": AcceptedCase.objects.filter(answer=found).first(),
         "may_accept": bool(mine & access.CONFIRMS) and not owns and came in {Mark.RIGHT, Mark.WRONG},
         "given": {},

@@ -13,13 +13,26 @@ from console import references
 from console.access import person as named
 from console.errors import Denied, Refused
 from console.evals import accepting, answers, labels
-from console.models import AnswerCited, AuditEntry, Connection, EvalCase, LiveAnswer, Mark, Reading
+from console.models import (
+    AnswerCited,
+    AuditEntry,
+    Autonomy,
+    Connection,
+    EvalCase,
+    Grant,
+    Incident,
+    LiveAnswer,
+    Mark,
+    Reading,
+)
 from console.registry import evidence, marks
 from console.registry.marks import Marked
+from tests import cast
 from tests.cast import People, Planner
 from tests.evals.frozen import question, suite
 
 TOOL = "order_status_exceptions"
+TYPE = "production_order_reschedule"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +159,36 @@ def test_answers_marked_wrong_take_a_version_its_record_of_reliable_reads(
     for one in made[2:]:
         said(one, people.ben, "right")
     assert evidence.lacks_reads(planner.version) == "", "18 right ones beside them: not proven any more"
+
+
+@pytest.mark.django_db
+def test_the_wrong_mark_that_disproves_its_reading_takes_a_version_its_writes_and_opens_incidents(
+    people: People, planner: Planner, plant: Connection
+) -> None:
+    made = [answered(planner, plant, number) for number in range(4)]
+    other = cast.version(planner.agent, "2.0")
+    cast.grant(other, "type", TYPE, plant)
+    writes = Grant.objects.filter(version=planner.version, kind=Grant.TYPE, autonomy=Autonomy.PROPOSE)
+    before = writes.count()
+    assert before
+    said(made[0], people.ana, "wrong")
+    assert (writes.count(), Incident.objects.count()) == (before, 0), "one wrong answer proves nothing"
+    said(made[1], people.ben, "wrong")
+    assert not writes.exists()
+    told = Incident.objects.filter(kind="answers_wrong")
+    assert told.count() == before
+    fell = Grant.objects.filter(version=planner.version, kind=Grant.TYPE, autonomy=Autonomy.SHADOW).first()
+    assert fell is not None
+    assert "2 of 2 of its answers wrong" in fell.demoted_reason
+    assert answers.fallen(made[1]) == list(told.order_by("pk"))
+    assert not answers.fallen(made[0])
+    assert AuditEntry.objects.filter(verb="grant.demote").count() == before
+    assert Grant.objects.get(version=other, name=TYPE).autonomy == Autonomy.PROPOSE, "it marks this version"
+    Grant.objects.filter(pk=fell.pk).update(autonomy=Autonomy.PROPOSE)
+    said(made[2], people.ana, "right")
+    assert writes.get() == fell, "raised again by two people, it falls by another wrong answer only"
+    said(made[3], people.ana, "wrong")
+    assert not writes.exists()
 
 
 @pytest.mark.django_db

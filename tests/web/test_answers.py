@@ -16,7 +16,7 @@ from playwright.sync_api import Page
 
 from console import references
 from console.catalogue import read_tools
-from console.models import AcceptedCase, AnswerCited, AnswerMark, Connection, LiveAnswer, Reading
+from console.models import AcceptedCase, AnswerCited, AnswerMark, Connection, Incident, LiveAnswer, Reading
 from tests.cast import People, Planner, agent, version
 
 SignIn = Callable[[User], Client]
@@ -111,6 +111,26 @@ def test_a_supervisor_sees_the_reading_beside_the_answer_marks_it_and_goes_on_to
     record = text_of(client, f"/agents/{planner.agent.slug}/")
     assert "1 of 2 right (9 to 91 % with 95 % confidence)" in record
     assert "Too few to tell. 92 more right ones" in record
+
+
+@pytest.mark.django_db
+def test_who_marks_the_answer_that_costs_an_agent_its_writes_sees_that_and_where_to_go(
+    people: People, signed_in: SignIn, answered: Callable[..., LiveAnswer]
+) -> None:
+    first, second = answered(), answered("Is anything late?")
+    client = signed_in(people.ana)
+    sent = {"said": "wrong", "mistake": "misread", "words": "It is MO-0012."}
+    client.post(f"/evals/answers/{first.ref}/mark", sent)
+    after = client.post(f"/evals/answers/{second.ref}/mark", sent, follow=True)
+    assert after.redirect_chain[-1][0] == f"/evals/answers/{second.ref}/"
+    page = after.content.decode()
+    assert "A mark on this answer took Planner 1.0 its writes." in page
+    opened = Incident.objects.filter(kind="answers_wrong").first()
+    assert opened is not None
+    assert f'href="/administration/incidents/{opened.pk}/"' in page
+    told = text_of(client, f"/administration/incidents/{opened.pk}/")
+    assert "People marked 2 of 2 of its answers wrong, which rules out that 90% are right." in told
+    assert "took Planner" not in text_of(client, f"/evals/answers/{first.ref}/")
 
 
 @pytest.mark.django_db
