@@ -96,6 +96,9 @@ class Http:
                     raise self._refused(answer, what, writes=False)
                 if not token and answer.is_page:
                     content(answer, what, writes=False)
+                if "set-cookie" in answer.headers:
+                    # A session has begun, and its cookie goes with every write: tokens of the one before are void.
+                    self._csrf.clear()
                 self._csrf[root] = self._hold(token)
             token = self._csrf[root]
         return {"X-CSRF-Token": token} if token else {}

@@ -316,6 +316,24 @@ def test_a_lost_answer_to_a_group_is_a_doubt(production: Service, server: Cap) -
     assert len(server.effects()) == effects + 1
 
 
+def test_the_token_of_a_service_is_not_sent_with_the_session_of_another(
+    production: Service, purchase: Service, server: Cap
+) -> None:
+    bought, calls = server.purchase(), len(server.calls())
+    which = {"PurchaseOrder": bought, "PurchaseOrderItem": "00010"}
+    for wanted in ("11", "12"):
+        item = purchase.one("PurchaseOrderItem", which)
+        assert item is not None
+        purchase.change("PurchaseOrderItem", which, {"OrderQuantity": wanted}, etag=item.etag)
+        order = server.production()
+        was = production.one(ORDERS, key(order))
+        assert was is not None
+        production.change(ORDERS, key(order), {"TotalQuantity": wanted}, etag=was.etag)
+    sent = [one["status"] for one in since(server, calls) if one["method"] in WRITES]
+    assert len(sent) == 8  # each order's own two among them
+    assert all(200 <= status < 300 for status in sent), sent
+
+
 # What goes wrong, counted at the server
 
 
