@@ -47,7 +47,8 @@ function fault(req, res, next) {
   if (one.kind === '405') return res.status(405).json({ error: { code: '405', message: { lang: 'en', value: 'Method not allowed' } } })
   if (one.kind === 'xml') return res.status(400).type('application/xml').send('<?xml version="1.0"?><error xmlns="http://schemas.microsoft.com/ado/2007/08/dataservices/metadata"><code>CO/469</code><message xml:lang="en">Order is locked by SMITH</message><innererror><transactionid>5F2A</transactionid></innererror></error>')
   if (one.kind === 'drop-before') return req.socket.destroy()
-  if (one.kind === 'drop-after') { res.end = function () { req.socket.destroy(); return this } }
+  // What nobody hears may have been a refusal.
+  if (one.kind === 'drop-after') { res.end = function (body) { req.call.unheard = { status: res.statusCode, body: String(body ?? '').slice(0, 500) }; req.socket.destroy(); return this } }
   if (one.kind === 'cut') {
     res.writeHead = () => res
     res.write = () => true
@@ -65,7 +66,7 @@ cds.on('bootstrap', app => {
   app.use(['/sap', '/rig'], (req, res, next) => {
     req.call = { method: req.method, path: decodeURIComponent(req.originalUrl), headers: { ...req.headers, authorization: undefined, cookie: undefined } }
     calls.push(req.call)
-    res.on('close', () => { req.call.status = res.writableEnded && !res.destroyed && res.statusCode })
+    res.on('close', () => { req.call.status = res.writableFinished && res.statusCode })
     next()
   })
   app.use(['/sap', '/rig'], fault)
