@@ -16,7 +16,12 @@ from typing import Any
 import pytest
 from celery import current_app
 
+from console.access import person
+from console.evals import seeded
+from console.lifecycle import review
 from console.models import Proposal, State
+from console.policy import attention
+from console.registry.limits import set_value
 from tests.cast import People, Planner
 from tests.faults.conftest import (
     Forked,
@@ -28,7 +33,16 @@ from tests.faults.conftest import (
     violations,
     wait_until,
 )
-from tests.lifecycle.corridor import approved, fresh, in_review, later, prove_accounts, purchase
+from tests.lifecycle.corridor import (
+    approved,
+    assessed,
+    fresh,
+    in_review,
+    later,
+    prove_accounts,
+    purchase,
+    shown,
+)
 from tests.sandbox import SandboxProcess
 
 pytestmark = [
@@ -36,6 +50,7 @@ pytestmark = [
     pytest.mark.usefixtures("told_once"),
 ]
 
+(SHARE,) = (one for one in attention.LIMITS if one.name == "seeded_share")
 PLACES = ["S2", "S4", "S3", "S5", "S6", "S6b", "S8", "S9", "R1", "R2", "S10"]
 ROUNDS = [1, pytest.param(25, marks=pytest.mark.soak)]
 
@@ -94,11 +109,31 @@ def test_a_worker_killed_or_stopped_anywhere_costs_neither_an_effect_nor_a_propo
     erp = carried_by(way.adapter, timeout_ms=5000)
     erp.reset(seed="bulk", orders=60)
     prove_accounts()
+    set_value(SHARE, owner="attention", value="5", by=people.dora, actor=person(people.dora))
     house = nursery()
     for _ in range(rounds):
         erp.reset(seed="bulk", orders=60)
         cells = [(place, kind) for kind in ("kill", "stop") for place in PLACES]
         sweep_once(house, erp, way, cells, planner, people)
+
+
+def missed(people: People) -> Proposal:
+    """A test of attention in the queue that Ana approved."""
+    test = assessed(seeded.ask(by=people.dora, actor=person(people.dora)).proposal)
+    assert test.state == State.IN_REVIEW, test.state_reason
+    return review.approve(
+        test,
+        seen=shown(test).digest,
+        by=people.ana,
+        actor=person(people.ana),
+        look=review.Look(dwell_ms=4200, unfolded=("What happened so far",)),
+    )
+
+
+def rung(queue: str, *proposals: Proposal) -> None:
+    """A bell for each, in this order."""
+    for one in proposals:
+        current_app.send_task("console.tasks.commit", args=[one.pk], queue=queue, ignore_result=True)
 
 
 def sweep_once(
@@ -109,10 +144,11 @@ def sweep_once(
     planner: Planner,
     people: People,
 ) -> None:
-    """All cells of one way at once."""
+    """All cells of one way at once; a test of attention that somebody approved is rung for in each of them."""
     rescue = [house.worker(threads=2)]
     with lost_bells():
         proposals = [in_review(planner, each, way.type_name) for each in payloads(erp, way, len(cells))]
+        test = missed(people)
         for one in proposals:
             for by in (people.ana, people.ben):
                 if fresh(one).state == State.IN_REVIEW:
@@ -122,7 +158,7 @@ def sweep_once(
         # In three steps, the places within a step are hit at the second one.
         times = " 2" if way.steps == 3 and place in {"S6", "S6b", "S8"} else ""
         queue = f"cell-{one.ref}"
-        current_app.send_task("console.tasks.commit", args=[one.pk], queue=queue, ignore_result=True)
+        rung(queue, test, one, test)
         hurt.append((house.worker(queue, house.failpoint(place, f"{kind}{times}")), one))
 
     def all_hurt() -> bool:
@@ -163,5 +199,8 @@ def sweep_once(
         if fresh(one).state != State.COMMITTED
     ]
     assert violations(proposals, erp, steps=way.steps, once=way.once) == []
+    assert erp.effects(test.ref) == []
+    assert test.ref not in {call["reference"] for call in erp.calls()}
+    assert (fresh(test).state, test.attempts.count()) == (State.REVEALED, 0)
     for worker in rescue:
         worker.signal(signal.SIGTERM)
