@@ -1,8 +1,8 @@
-"""`python -m tests.bench`: measures the goals P1 to P8, prints each beside its goal.
+"""`python -m tests.bench`: measures the goals P1 to P8 and how soon an alarm works, prints each beside its goal.
 
     --quick    two minutes: one round, small database          (also BENCH_QUICK=1)
     --full     1,000,000 proposals and 5,000,000 entries        (also BENCH_FULL=1); else a fifth of each
-    --only     work, reads, pages: one or more, comma separated
+    --only     work, reads, pages, alarms: one or more, comma separated
     --strict   exit 1 when a goal is not met; else 0, because a busy machine is no fault
 
 Everything runs on this machine: a stack of its own on free ports, with the demo's settings and fsync on. Figures
@@ -29,14 +29,15 @@ from typing import Any
 import django
 
 from console.environment import ROOT
-from tests.bench import meters
+from tests.bench import alarm, meters
+from tests.bench.pages import Scale, measure
 from tests.bench.stack import Stack, stack
 
 HOME = ROOT / "var" / "bench"
 WEB_WORKERS, WEB_THREADS, WORKER_THREADS = 1, 64, 4
 """The demo's."""
 ORDERS = 3000
-SECTIONS = ("work", "reads", "pages")
+SECTIONS = ("work", "reads", "pages", "alarms")
 
 
 @dataclass(frozen=True)
@@ -204,14 +205,28 @@ def _reads(made: Stack, given: argparse.Namespace, found: dict[str, Any]) -> lis
     ]
 
 
-def _pages(made: Stack, given: argparse.Namespace, found: dict[str, Any]) -> list[Line]:
-    from tests.bench.pages import Scale, measure  # noqa: PLC0415 needs Django to be set up
-
-    scale = Scale(200_000, 10_000, 1_000_000)
-    if given.quick:
-        scale = Scale(20_000, 2_000, 100_000)
+def _scale(given: argparse.Namespace) -> Scale:
     if given.full:
-        scale = Scale(1_000_000, 10_000, 5_000_000)
+        return Scale(1_000_000, 10_000, 5_000_000)
+    return Scale(20_000, 2_000, 100_000) if given.quick else Scale(200_000, 10_000, 1_000_000)
+
+
+def _alarms(made: Stack, given: argparse.Namespace, found: dict[str, Any]) -> list[Line]:
+    web, trials = (WEB_WORKERS, WEB_THREADS), 5 if given.quick else 20
+    got = alarm.measure(made, _scale(given), web=web, threads=WORKER_THREADS, trials=trials, say=_say)
+    found["alarms"] = got
+    return [
+        Line(
+            "from the refusal that is one too many to shadow",
+            "<= 5 s",
+            f"{got['p50']:.1f} s p50, {got['most']:.1f} s at most, of {trials}",
+            got["most"] <= 5,
+        )
+    ]
+
+
+def _pages(made: Stack, given: argparse.Namespace, found: dict[str, Any]) -> list[Line]:
+    scale = _scale(given)
     got = measure(made, scale, web=(WEB_WORKERS, WEB_THREADS), repeat=10 if given.quick else 30, say=_say)
     found["pages"] = got
     lines = []
@@ -233,7 +248,7 @@ def _pages(made: Stack, given: argparse.Namespace, found: dict[str, Any]) -> lis
     return lines
 
 
-SECTION = {"work": _work, "reads": _reads, "pages": _pages}
+SECTION = {"work": _work, "reads": _reads, "pages": _pages, "alarms": _alarms}
 
 
 def _print(lines: Sequence[Line], found: dict[str, Any]) -> None:

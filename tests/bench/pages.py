@@ -60,12 +60,7 @@ def measure(
     made: Stack, scale: Scale, *, web: tuple[int, int], repeat: int, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Milliseconds and statements of every page."""
-    name = f"large_{scale.proposals}_{scale.entries}"
-    env = {
-        "DATABASE_URL": at_database(made.postgres.app_url, name),
-        "DATABASE_OWNER_URL": at_database(made.postgres.owner_url, name),
-    }
-    cookies = _filled(made, name, env, scale, say)
+    env, cookies = filled(made, scale, say)
     kept = {key: made.env[key] for key in env}
     made.env |= env
     try:
@@ -87,9 +82,13 @@ def measure(
         made.env |= kept
 
 
-def _filled(
-    made: Stack, name: str, env: Mapping[str, str], scale: Scale, say: Callable[[str], None]
-) -> dict[str, str]:
+def filled(made: Stack, scale: Scale, say: Callable[[str], None]) -> tuple[dict[str, str], dict[str, str]]:
+    """A console of this size, made where there is none: where its database is, and cookies by role."""
+    name = f"large_{scale.proposals}_{scale.entries}"
+    env = {
+        "DATABASE_URL": at_database(made.postgres.app_url, name),
+        "DATABASE_OWNER_URL": at_database(made.postgres.owner_url, name),
+    }
     with psycopg.connect(made.postgres.url_for(made.postgres.owner, "postgres"), autocommit=True) as admin:
         full = admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
         if full is None:
@@ -107,7 +106,7 @@ def _filled(
             admin.execute(f"alter database {name}_new rename to {name}")
         say(f"made in {time.monotonic() - began:.0f} s")
     made.manage("migrate", "--verbosity", "0", env=env)
-    return _run(made, env, scale)
+    return env, _run(made, env, scale)
 
 
 def _run(made: Stack, env: Mapping[str, str], scale: Scale) -> dict[str, str]:
