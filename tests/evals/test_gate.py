@@ -105,6 +105,7 @@ def test_the_power_that_is_stated_is_the_power_it_has() -> None:
         (Tally(10, 9, 9, 1), ["1 answer is wrong in what allows no error"]),
         (Tally(10, 10, 7, 0), ["7 of 10 right all 3 times; 8 have to be"]),
         (Tally(10, 8, 7, 2), ["2 wrong", "2 answers are wrong", "7 of 10"]),
+        (Tally(11, 11, 8, 0), ["8 of 11 right all 3 times; 9 have to be"]),
     ],
 )
 def test_everything_that_keeps_it_closed_is_said(tally: Tally, said: list[str]) -> None:
@@ -232,6 +233,28 @@ def test_a_gate_that_changes_during_a_run_is_not_opened_by_it(six: Planner) -> N
 
 
 @pytest.mark.django_db
+def test_a_type_that_changes_during_a_run_is_not_opened_by_it(
+    six: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.open_run(six.version, raw=b'{"suite": "promises"}', actor=six.actor).run
+    known = catalogue.transaction_types()
+    monkeypatch.setitem(known, PROMISE, replace(known[PROMISE], version=2))
+    decision = gate.decide(run, Tally(6, 6, 6, 0), actor=six.actor)
+    assert decision.reasons == [f"{PROMISE} has another version since the run began"]
+    assert not decision.opened
+
+
+@pytest.mark.django_db
+def test_evidence_ends_on_its_day_whatever_the_grants_say(six: Planner) -> None:
+    run = runs.open_run(six.version, raw=b'{"suite": "promises"}', actor=six.actor).run
+    run.max_age_days = 0
+    decision = gate.decide(run, Tally(6, 6, 6, 0), actor=six.actor)
+    assert decision.opened
+    assert evidence.why_closed(decision) == "the evidence is out of date"
+    assert evidence.evidence(six.version, Grant.TYPE, PROMISE) is None
+
+
+@pytest.mark.django_db
 def test_old_evidence_closes_it(six: Planner) -> None:
     small_gate(max_age_days="30")
     sit(six)
@@ -278,18 +301,18 @@ def raised(by: Planner, people: People) -> Grant | Widening:
     )
 
 
-def reads(by: Planner, answered: int, rejected: int = 0) -> None:
-    grant = promise(by)
-    for number in range(answered + rejected):
+def reads(by: Planner, answered: int, missed: int = 0, outcome: str = "rejected") -> None:
+    on = Grant.objects.filter(name=PROMISE).latest("pk").connection
+    for number in range(answered + missed):
         Reading.objects.create(
-            ref=f"RD-{number:012d}",
+            ref=f"RD-{by.version.pk}-{Reading.objects.count()}",
             agent_version=by.version,
             key_id="k",
             tool="sales_order",
             tool_version=1,
-            connection=grant.connection,
+            connection=on,
             arguments={},
-            outcome="answered" if number < answered else "rejected",
+            outcome="answered" if number < answered else outcome,
             latency_ms=1,
             at=timezone.now(),
         )
@@ -307,6 +330,11 @@ def test_where_a_gate_is_required_nothing_is_written_without_evidence(
     with pytest.raises(Refused) as refused:
         raised(six, people)
     assert refused.value.code == "read_before_write"
+    for level in (Autonomy.PROPOSE, Autonomy.SAMPLED):
+        with pytest.raises(Refused, match="0 answered readings"):
+            evidence.check_may_write(six.version, PROMISE, level)
+    evidence.check_may_write(six.version, PROMISE, Autonomy.SHADOW)
+    reads(replace(six, version=version(six.agent, "2.0")), 20)
     reads(six, 19)
     with pytest.raises(Refused, match="19 answered readings"):
         raised(six, people)
@@ -338,21 +366,11 @@ def test_evidence_and_reliable_reads_let_two_people_raise_it(
 
 
 @pytest.mark.django_db
-def test_an_agent_that_asks_for_what_is_not_there_does_not_read_reliably(six: Planner) -> None:
-    reads(six, 27, rejected=3)
+@pytest.mark.parametrize("outcome", ["rejected", "out_of_scope", "unsupported"])
+def test_an_agent_that_asks_for_what_is_not_there_does_not_read_reliably(six: Planner, outcome: str) -> None:
+    reads(six, 27, missed=3, outcome=outcome)
     assert evidence.lacks_reads(six.version) == ""
-    Reading.objects.create(
-        ref="RD-Z",
-        agent_version=six.version,
-        key_id="k",
-        tool="sales_order",
-        tool_version=1,
-        connection=promise(six).connection,
-        arguments={},
-        outcome="rejected",
-        latency_ms=1,
-        at=timezone.now(),
-    )
+    reads(six, 0, missed=1, outcome=outcome)
     assert "4 of its 31 readings" in evidence.lacks_reads(six.version)
 
 
@@ -389,9 +407,23 @@ def test_a_gate_that_makes_no_sense_is_refused(six: Planner, change: dict[str, s
 def test_a_gate_is_set_by_two_people(six: Planner, people: People) -> None:
     with pytest.raises(Denied):
         gates.set_gate("type", PROMISE, change={"bar": "0.6"}, by=people.ana, actor=named(people.ana))
-    asked = gates.set_gate("type", PROMISE, change={"bar": "0.6"}, by=people.dora, actor=named(people.dora))
+    suite((case(number) for number in range(7)), "others")
+    wanted = {
+        "suite": "others",
+        "bar": "0.6",
+        "cases": "7",
+        "wrong": "1",
+        "repeats": "2",
+        "consistency": "0.75",
+        "max_age_days": "40",
+    }
+    before = Gate.objects.values().get()
+    asked = gates.set_gate("type", PROMISE, change=wanted, by=people.dora, actor=named(people.dora))
     assert isinstance(asked, Widening)
-    assert Gate.objects.get().bar == Decimal("0.5")
+    assert Gate.objects.values().get() == before
     widenings.confirm(asked, by=people.ana, actor=named(people.ana))
-    assert Gate.objects.get().bar == Decimal("0.6")
+    found = Gate.objects.get()
+    assert found.suite.name == "others"
+    for name, value in wanted.items():
+        assert name == "suite" or getattr(found, name) == Decimal(value), name
     assert six.version.runs.count() == 0
