@@ -21,7 +21,16 @@ from console.lifecycle import review
 from console.lifecycle.commit import commit
 from console.models import AuditEntry, Baseline, Connection, State
 from tests.cast import People, Planner
-from tests.lifecycle.corridor import assessed, fresh, in_review, proposed, prove_accounts, reschedule, shown
+from tests.lifecycle.corridor import (
+    assessed,
+    fresh,
+    in_review,
+    later,
+    proposed,
+    prove_accounts,
+    reschedule,
+    shown,
+)
 from tests.sandbox import SandboxProcess
 
 RESCHEDULE = "production_order_reschedule"
@@ -56,9 +65,19 @@ def test_hours_are_the_baseline_of_what_was_committed_less_all_review_and_each_e
     long = review.Look(dwell_ms=180_000)
     review.reject(no, seen=shown(no).digest, reason="wrong_value", note="No.", look=long, **about)
     assert assessed(proposed(planner, reschedule(erp) | {"order": "none"})).state == State.REFUSED
+    # How long somebody looked at the next two is not known.
+    other = reschedule(erp, days=90)
+    amended = in_review(planner, other)
+    mended = other | {"planned_finish": later(other["planned_finish"], 7)}
+    review.amend(amended, payload=mended, seen=shown(amended).digest, **about)
+    moved = in_review(planner, reschedule(erp, days=100))
+    review.approve(moved, seen=shown(moved).digest, **about)
+    erp.edit(f"production {other['order']}", planned_start=later(other["planned_start"], -1))
+    assert commit(fresh(moved), actor=WORKER).state == State.RECEIVED
+    assert assessed(moved).state == State.IN_REVIEW
     live.watch_all(actor=WORKER)
     (before,) = value.ledger(days=30)
-    assert (before.committed, before.reviewed, before.hours) == (4, 5, None)
+    assert (before.committed, before.reviewed, before.hours) == (4, 7, None)
     assert before.missing == "0 of 5 baselines timed"
     for minutes in ("20", "25", "30", "35", "40"):
         timed(people, plant, minutes)
@@ -66,16 +85,17 @@ def test_hours_are_the_baseline_of_what_was_committed_less_all_review_and_each_e
     assert (found.baseline.n, found.baseline.mean, found.review.n) == (5, 30.0, 5)
     assert found.review.mean == pytest.approx(1.8)  # (1 + 2 + 1 + 2 + 3) / 5
     assert found.hours is not None
-    assert found.hours.saved == pytest.approx((4 * 30 - 5 * 1.8) / 60)
-    spread = stats.t.ppf(0.975, 4) * ((4 * 7.905694 / 5**0.5) ** 2 + (5 * 0.83666 / 5**0.5) ** 2) ** 0.5 / 60
+    assert found.hours.saved == pytest.approx((4 * 30 - 7 * 1.8) / 60)
+    spread = stats.t.ppf(0.975, 4) * ((4 * 7.905694 / 5**0.5) ** 2 + (7 * 0.83666 / 5**0.5) ** 2) ** 0.5 / 60
     assert found.hours.high - found.hours.saved == pytest.approx(spread, rel=0.002)
     assert {one.name: one.share.count for one in found.caught} == {
         "refused": 1,
         "rejected": 1,
-        "amended": 0,
-        "stale": 0,
+        "amended": 1,
+        "stale": 1,
     }
-    assert {one.share.n for one in found.caught} == {6}
+    assert {one.share.n for one in found.caught} == {8}
+    assert found.unmeasured == 2
 
 
 def test_nothing_is_told_from_too_little_and_a_costly_review_is_told_as_a_loss() -> None:
@@ -101,6 +121,9 @@ def test_nothing_is_told_from_too_little_and_a_costly_review_is_told_as_a_loss()
     )
     assert slow.hours is not None
     assert slow.hours.saved == pytest.approx(-1.9)
+    # As sure as the smaller of the two samples lets it be.
+    half = stats.t.ppf(0.975, 4) * 1.0 / 5**0.5 / 60
+    assert slow.hours.high - slow.hours.saved == pytest.approx(half, rel=0.002)
 
 
 def test_students_t_is_what_scipy_says() -> None:
@@ -128,6 +151,7 @@ def test_a_baseline_is_written_by_an_administrator_and_stays(people: People, pla
         {"timed_on": "2 March"},
         {"how": "a watch"},
         {"transaction_type": "none_such"},
+        {"transaction_type": "floor_task"},
     ):
         with pytest.raises(Refused):
             timed(people, plant, **({"minutes": "5"} | wrong))

@@ -337,6 +337,20 @@ def test_it_takes_an_administrator_and_another_person_and_the_very_rule_that_was
     assert not SamplingRule.objects.exists()
 
 
+def test_a_rule_that_may_not_stand_any_more_is_refused_when_it_is_confirmed(
+    grant: Grant, people: People, settings: LazySettings
+) -> None:
+    one = asked(grant, people.dora)
+    settings.SAMPLED_APPROVAL = False
+    with pytest.raises(Refused, match="not set up for it"):
+        widenings.confirm(one, by=people.ana, actor=named(people.ana))
+    settings.SAMPLED_APPROVAL = True
+    Grant.objects.filter(pk=grant.pk).update(autonomy=Autonomy.SHADOW)
+    with pytest.raises(Conflict, match="the grant or the type has changed"):
+        widenings.confirm(one, by=people.ana, actor=named(people.ana))
+    assert not SamplingRule.objects.exists()
+
+
 def test_a_rule_and_a_draw_cannot_be_changed_afterwards(grant: Grant, people: People) -> None:
     rule = ruled(grant, people)
     with pytest.raises(DatabaseError, match="permission denied"):

@@ -21,6 +21,7 @@ from console import access, catalogue, connections
 from console.audit import OPERATOR, WORKER
 from console.catalogue import transaction_type
 from console.errors import Conflict, Denied, Held, Refused
+from console.evals import value
 from console.lifecycle import by_hand, review, task_check
 from console.lifecycle.sweep import sweep
 from console.models import (
@@ -163,6 +164,8 @@ def test_a_task_is_countersigned_done_by_hand_and_confirmed(
     assert "I did exactly this" in kept.meaning
     assert not Attempt.objects.exists()
     assert erp.ledger() == []
+    (told,) = [one for one in value.ledger(days=30) if one.name == "floor_task"]
+    assert (told.proposed, told.committed) == (1, 0), "what people did by hand saved nobody any work"
 
 
 def test_nothing_is_handed_over_that_was_not_approved(people: People, planner: Planner, floor: Floor) -> None:

@@ -158,6 +158,11 @@ def test_what_could_not_be_told_is_on_the_page_and_tried_again_and_the_address_i
     assert SECRET in kept.paths[0]
     page = signed_in(people.cleo).get(f"/administration/incidents/{one.pk}/").content.decode()
     assert page.count('chip good">told') == 1
+    Notice.objects.filter(told_at=None).update(tries=notices.MOST_TRIES)
+    due()
+    assert notices.tell_all() == 0
+    tries = Notice.objects.filter(told_at=None).values_list("tries", flat=True)
+    assert set(tries) == {notices.MOST_TRIES}, "it is not tried for ever"
     stored = "".join(str(row) for row in Notice.objects.values_list("address", "fault"))
     said = "".join(entry.body for entry in AuditEntry.objects.all())
     for place, text in {"log": caplog.text, "page": page, "rows": stored, "audit": said}.items():
