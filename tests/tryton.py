@@ -30,7 +30,7 @@ from integrations.tryton.demo.stack import ADMIN, FIRST_MODULES, MODULES, Stack
 ROOT = Path(__file__).resolve().parent.parent
 TRYTON = ROOT / "integrations" / "tryton"
 # What the orders in the template depend on, beside the day and the modules.
-_ORDERS = tuple(TRYTON / "demo" / name for name in ("seed.py", "catalogue.py", "past.py"))
+_ORDERS = tuple(TRYTON / "demo" / name for name in ("seed.py", "catalogue.py", "past.py", "sold.py"))
 _SCOPES = (TRYTON / "provision.py",)
 
 

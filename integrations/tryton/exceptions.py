@@ -269,7 +269,8 @@ def _sales(client: Client, today: dt.date) -> Iterator[dict[str, Any]]:
                 reason = f"It was to ship on {agreed}, has not, and no later day was promised."
                 yield _one("sale", row, problem="late", reason=reason, due=agreed, since=agreed, **words)
         elif row["state"] == "quotation" and agreed is not None and (agreed - today).days <= DUE_SOON:
-            reason = f"It is to ship on {agreed} and is still a quotation."
+            due = "was to ship" if agreed < today else "is to ship"
+            reason = f"It {due} on {agreed} and is still a quotation."
             yield _one("sale", row, problem="unconfirmed", reason=reason, due=agreed, since=None, **words)
         if reason := _exception(row):
             yield _one("sale", row, problem="blocked", reason=reason, due=agreed, since=None, **words)

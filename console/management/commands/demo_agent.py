@@ -6,7 +6,7 @@ Idempotency-Key is made of what it is about. Once a day it also answers what pla
 it read; people mark those answers.
 
 `--sit SUITE` lets the same rules sit an eval run: only the key is another one, and the day is the case's. `--hasty`
-is a worse version of it, which promises five days whatever a supplier needs; it is there to be told apart.
+is a worse version of it, which promises five days whatever a supplier or the shop needs; it is there to be told apart.
 """
 
 import argparse
@@ -28,6 +28,8 @@ AT_ONCE = 12
 """How many proposals it makes in one round: a queue that a person can read."""
 HASTE = 5
 """Days that a supplier takes who says nothing of it."""
+NOTICE = 7
+"""Days from today to the first shipping day that can be promised anew."""
 
 
 class Command(BaseCommand):
@@ -225,8 +227,8 @@ def _repair(
             return _have_looked_at(http, trouble, reading, today)
         case "production", "short_of_material":
             return _order_material(http, trouble, reading, today)
-        case "sale", "late":
-            return _promise(http, trouble, reading, today)
+        case "sale", "late" | "unconfirmed":
+            return _promise(http, trouble, reading, today, hasty=hasty)
         case "purchase", "late" | "unconfirmed":
             return _later_delivery(http, trouble, reading, today, hasty=hasty)
     return None
@@ -327,12 +329,16 @@ def _order_material(
 
 
 def _promise(
-    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date
+    http: httpx.Client, trouble: dict[str, Any], reading: str, today: dt.date, *, hasty: bool
 ) -> dict[str, Any] | None:
+    """A new day where the promised one is over; a quotation whose day is still to come stands as it is."""
     order = _read(http, "sales_order", {"order": trouble["key"]})
     if order is None:
         return None
-    day = _workday(today + dt.timedelta(days=7))
+    promised = order["value"]["promised_date"]
+    if trouble["problem"] == "unconfirmed" and (promised is None or dt.date.fromisoformat(promised) >= today):
+        return None
+    day = _workday(today + dt.timedelta(days=HASTE if hasty else NOTICE))
     return {
         "transaction_type": "sales_order_promise",
         "payload": {"order": trouble["key"], "promised_date": day.isoformat()},

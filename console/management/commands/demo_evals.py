@@ -27,7 +27,11 @@ from console.reads import history
 from console.registry import agents
 from integrations.contract import AdapterError
 
-SUITE, TYPE, FIELDS = "purchase-dates", "purchase_order_line_change", ("delivery_date",)
+SUITES: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "purchase-dates": ("purchase_order_line_change", ("delivery_date",), "buyers"),
+    "sales-promises": ("sales_order_promise", (), "the sales desk"),
+}
+"""Name to the transaction type, the fields of it (empty for all), and who did what it asks for."""
 QUARTER, SETTLED = dt.timedelta(days=120), dt.timedelta(days=2)
 HASTY_KEY = VAR / "demo-hasty.key"
 
@@ -48,23 +52,27 @@ class Command(BaseCommand):
         """Do what is not done yet."""
         if os.environ.get("COUNTERSIGN_MODE") not in {"demo", "test"}:
             raise CommandError("demo_evals makes an agent that is bad on purpose; it runs in a demo only.")
-        try:
-            suite = suites.newest(SUITE) or self._harvested(connection)
-        except (CountersignError, AdapterError) as error:
-            raise CommandError(error.text) from None
-        good = AgentVersion.objects.get(agent__slug="order-keeper", label="1.0")
-        self._sit(suite, good, demo_seed.KEY, url, hasty=False)
-        self._sit(suite, _hasty(), HASTY_KEY, url, hasty=True)
+        good, hasty = AgentVersion.objects.get(agent__slug="order-keeper", label="1.0"), _hasty()
+        for name in SUITES:
+            try:
+                suite = suites.newest(name) or self._harvested(name, connection)
+            except (CountersignError, AdapterError) as error:
+                raise CommandError(error.text) from None
+            self._sit(suite, good, demo_seed.KEY, url, hasty=False)
+            self._sit(suite, hasty, HASTY_KEY, url, hasty=True)
 
-    def _harvested(self, connection: str) -> EvalSuite:
-        self._say("reading what buyers did last quarter out of the ERP's history")
+    def _harvested(self, name: str, connection: str) -> EvalSuite:
+        type_name, fields, who = SUITES[name]
+        self._say(f"reading what {who} did last quarter out of the ERP's history")
         left_out: Counter[str] = Counter()
         since = dt.datetime.now(dt.UTC) - QUARTER
         until = dt.datetime.now(dt.UTC) - SETTLED
-        found = history.harvest(connection, TYPE, since=since, until=until, left_out=left_out, fields=FIELDS)
+        found = history.harvest(
+            connection, type_name, since=since, until=until, left_out=left_out, fields=fields
+        )
         lines = [canonical(dict(case)).encode() for case in found]
         source = f"the history of {connection} since {since.date()}"
-        suite = suites.import_cases(SUITE, lines, source=source, by=None, actor=OPERATOR).suite
+        suite = suites.import_cases(name, lines, source=source, by=None, actor=OPERATOR).suite
         self._say(
             f"{len(lines)} cases frozen as {suite}; {left_out.total()} changes left out, each for a reason"
         )
@@ -76,7 +84,7 @@ class Command(BaseCommand):
         ).exists():
             return
         said = io.StringIO()
-        call_command("demo_agent", sit=SUITE, key_file=str(key), url=url, hasty=hasty, stdout=said)
+        call_command("demo_agent", sit=suite.name, key_file=str(key), url=url, hasty=hasty, stdout=said)
         self._say(f"{version}: {said.getvalue().strip()}")
 
     def _say(self, text: str) -> None:

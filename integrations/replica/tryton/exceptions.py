@@ -207,7 +207,8 @@ def _sales(rows: Rows) -> Iterator[dict[str, Any]]:
                 reason = f"It was to ship on {agreed}, has not, and no later day was promised."
                 yield about.says("late", reason, due=agreed, since=agreed)
         elif row["state"] == "quotation" and agreed is not None and (agreed - today).days <= DUE_SOON:
-            reason = f"It is to ship on {agreed} and is still a quotation."
+            due = "was to ship" if agreed < today else "is to ship"
+            reason = f"It {due} on {agreed} and is still a quotation."
             yield about.says("unconfirmed", reason, due=agreed)
         if reason := _exception(row):
             yield about.says("blocked", reason, due=agreed)

@@ -1,8 +1,9 @@
 """The quarter before: work that the furniture maker bought, and the delivery dates that its buyers moved.
 
-Run by `seed` when everything else is there. Each order is lived from beginning to end, one after the other, with the
-ERP's clock (in this process only) set to the hour that is told of: made, quoted, looked at, sent, done. So the ERP's
-own history tables say, over months, who changed what when, as those of a plant do; `harvest` reads them.
+What was sold then is in `sold`. Run by `seed` when everything else is there. Each order is lived from beginning to
+end, one after the other, with the ERP's clock (in this process only) set to the hour that is told of: made, quoted,
+looked at, sent, done. So the ERP's own history tables say, over months, who changed what when, as those of a plant do;
+`harvest` reads them.
 
 What the buyers did: they asked for a day; where the supplier's lead time does not allow it they wrote the first
 working day that it does; where it does they sent the order as it was. Beside that stand things nobody could know from
@@ -14,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -112,10 +113,17 @@ def workday(day: dt.date) -> dt.date:
     return day + dt.timedelta(days=7 - day.weekday() if day.weekday() > 4 else 0)  # noqa: PLR2004
 
 
-def live(config: Any, today: dt.date, tell: Callable[[], None]) -> None:
+def live(
+    config: Any,
+    today: dt.date,
+    tell: Callable[[], None],
+    *,
+    beside: Callable[[Past, Mapping[int, dt.datetime]], None],
+) -> None:
     """Live it, a few weeks in a transaction; `tell` is called after each. Orders that are there are left alone.
 
-    `config` is proteus's of this database, `today` the plant's day.
+    `config` is proteus's of this database, `today` the plant's day. `beside` lives what else happened, given numbers
+    of orders and their hours.
     """
     transactions = importlib.import_module("trytond.transaction")
     clock = Clock(config.pool)
@@ -139,6 +147,7 @@ def live(config: Any, today: dt.date, tell: Callable[[], None]) -> None:
                 made = [_order(past, number, hours[number]) for number in missing]
                 if made:
                     _finish(past, made)
+                beside(past, {number: hours[number] for number in range(part, min(part + size, ORDERS))})
                 # What the ERP put off until later is done.
                 going.tasks.clear()
                 past.model("ir.queue").delete(past.model("ir.queue").search([("dequeued_at", "=", None)]))

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from integrations.tryton.demo import catalogue, past
+from integrations.tryton.demo import catalogue, past, sold
 
 TERM = "30 days net, furniture"
 CORE_STEPS = 24
@@ -617,7 +617,7 @@ def main(arguments: list[str]) -> int:
         more_purchases(plant, rnd)
         more_sales(plant, rnd)
         changes_of_mind(plant, rnd)
-        past.live(config, plant.today, lambda: plant.tell("The quarter before"))
+        past.live(config, plant.today, lambda: plant.tell("The quarter before"), beside=sold.some)
         reached("rest")
     return 0
 
