@@ -201,6 +201,10 @@ def test_slowness_opens_an_incident_until_somebody_closes_it_and_the_grant_stays
     incidents.lift(opened, note="The worker was starved.", by=people.ana, actor=named(people.ana))
     alarms.watch_all(actor=WORKER, newest_only=False)
     assert Incident.objects.count() == 1
+    for day in range(5):
+        in_review(planner, reschedule(erp, days=80 + 7 * day))
+    alarms.watch_all(actor=WORKER, newest_only=False)
+    assert Incident.objects.count() == 2, "what comes after counts anew"
 
 
 def test_somebody_looks_often_enough_to_demote_within_five_seconds() -> None:

@@ -20,15 +20,15 @@ from django.db.models.functions import Now
 from django.test import Client
 from playwright.sync_api import Page
 
-from console import environment, notices
+from console import audit, environment, notices
 from console.access import person as named
 from console.audit import WORKER
 from console.evals import live
 from console.lifecycle import review
-from console.models import AuditEntry, Grant, Incident, Notice
-from console.registry import incidents
+from console.models import AuditEntry, Connection, Grant, Incident, Notice
+from console.registry import grants, incidents
 from tests.cast import People, Planner
-from tests.lifecycle.corridor import approved, reschedule
+from tests.lifecycle.corridor import approved, proposed, reschedule
 from tests.sandbox import SandboxProcess
 from tests.web.conftest import Make, seen
 
@@ -254,6 +254,8 @@ def test_the_page_says_what_happened_what_waits_who_owns_it_and_what_the_agent_r
     assert "put grant Planner 1.0: production_order_reschedule on plant" in page
     assert "1 in review" in page
     assert "1 approved" in page
+    proposed(planner, reschedule(erp, days=100))
+    assert "received" not in signed_in(people.cleo).get(address).content.decode(), "in shadow nothing waits"
     assert "Oskar Weiss" in page
     assert "nobody yet" in page
     assert "The agent reads in each of them: “" in page
@@ -277,6 +279,40 @@ def test_the_page_says_what_happened_what_waits_who_owns_it_and_what_the_agent_r
         for way in card["connections"]
     }
     assert levels == {"shadow"}
+
+
+@pytest.mark.django_db
+def test_its_timeline_begins_shortly_before_it_and_ends_when_it_is_closed(
+    people: People, planner: Planner, plant: Connection, signed_in: SignIn
+) -> None:
+    grant = Grant.objects.get(version=planner.version, name="production_order_reschedule", connection=plant)
+    chain = f"grant:{grant.pk}"
+    for number in range(5):
+        audit.record("grant.unfreeze", actor=WORKER, chain=chain, subject=f"earlier {number}")
+    grants.step_down(grant, reason="It was wrong.", by=people.ana, actor=named(people.ana))
+    one = Incident.objects.get()
+    address = f"/administration/incidents/{one.pk}/"
+    incidents.lift(one, note="It was looked at.", by=people.ana, actor=named(people.ana))
+    audit.record("grant.unfreeze", actor=WORKER, chain=chain, subject="much later")
+    page = signed_in(people.cleo).get(address).content.decode()
+    assert [number for number in range(5) if f"earlier {number}" in page] == [2, 3, 4]
+    assert "put grant Planner 1.0" in page
+    assert "much later" not in page
+
+
+@pytest.mark.django_db
+def test_it_is_said_that_closing_raises_nothing_until_two_people_have_raised_the_grant(
+    people: People, planner: Planner, plant: Connection, signed_in: SignIn
+) -> None:
+    grant = Grant.objects.get(version=planner.version, name="production_order_reschedule", connection=plant)
+    Grant.objects.filter(pk=grant.pk).update(autonomy="sampled")
+    grant.refresh_from_db()
+    assert grants.step_down(grant, reason="Once is enough.", by=people.ana, actor=named(people.ana))
+    page = f"/administration/incidents/{Incident.objects.get().pk}/"
+    ana = signed_in(people.ana)
+    assert "Closing it does not raise the grant" in ana.get(page).content.decode()
+    Grant.objects.filter(pk=grant.pk).update(demoted_at=None)
+    assert "Closing it does not raise the grant" not in ana.get(page).content.decode()
 
 
 @pytest.mark.browser
