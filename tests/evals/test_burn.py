@@ -186,6 +186,20 @@ def test_errors_demote_the_grant_open_one_incident_and_nothing_is_committed_any_
 
 
 @COMMITS
+def test_what_the_system_refuses_again_and_again_demotes_the_grant_as_well(
+    planner: Planner, people: People, erp: SandboxProcess
+) -> None:
+    prove_accounts()
+    for place in range(5):
+        assert grant_of(planner).autonomy == Autonomy.PROPOSE
+        one = approved(in_review(planner, reschedule(erp, days=40 + 7 * place)), people.ana)
+        erp.fail("reject", operation="write", message="The calendar is closed.")
+        assert commit(fresh(one), actor=WORKER).state == State.COMMIT_FAILED
+        assert alarms.watch_all(actor=WORKER, newest_only=True) == 1
+    assert grant_of(planner).autonomy == Autonomy.SHADOW
+
+
+@COMMITS
 def test_slowness_opens_an_incident_until_somebody_closes_it_and_the_grant_stays(
     planner: Planner, people: People, erp: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from console import access, catalogue, connections
 from console.audit import OPERATOR, WORKER
 from console.catalogue import transaction_type
 from console.errors import Conflict, Denied, Held, Refused
-from console.evals import value
+from console.evals import alarms, value
 from console.lifecycle import by_hand, review, task_check
 from console.lifecycle.sweep import sweep
 from console.models import (
@@ -199,6 +199,8 @@ def test_what_was_not_done_and_what_nobody_is_sure_of_end_as_that(
     ended = says(waiting, floor.tina, answer, "The bander is in pieces until Monday.")
     assert ended.state == state
     assert fresh(waiting).state_reason == "The bander is in pieces until Monday."
+    failed = state == State.COMMIT_FAILED
+    assert alarms.watch_all(actor=WORKER, newest_only=True) == failed, "an alarm looks at what just failed"
 
 
 def test_what_nobody_is_sure_of_is_settled_by_a_supervisor(
@@ -364,6 +366,7 @@ def test_not_done_is_believed_when_the_record_is_as_before_and_asked_about_when_
     waiting, payload = moved_by_hand(planner, people, erp)
     says(waiting, floor.tina, "not_done", "The screen would not let me.")
     assert looked(waiting).state == State.COMMIT_FAILED
+    assert alarms.watch_all(actor=WORKER, newest_only=True) == 1
     again, payload = moved_by_hand(planner, people, erp)
     says(again, floor.tina, "not_done", "The screen would not let me.")
     erp.edit(f"production {payload['order']}", planned_start=later(payload["planned_start"], 5))
