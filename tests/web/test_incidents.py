@@ -307,7 +307,8 @@ def test_it_is_said_that_closing_raises_nothing_until_two_people_have_raised_the
     grant = Grant.objects.get(version=planner.version, name="production_order_reschedule", connection=plant)
     Grant.objects.filter(pk=grant.pk).update(autonomy="sampled")
     grant.refresh_from_db()
-    assert grants.step_down(grant, reason="Once is enough.", by=people.ana, actor=named(people.ana))
+    fell = grants.step_down(grant, reason="Once is enough.", by=people.ana, actor=named(people.ana))
+    assert fell.autonomy == "propose"
     page = f"/administration/incidents/{Incident.objects.get().pk}/"
     ana = signed_in(people.ana)
     assert "Closing it does not raise the grant" in ana.get(page).content.decode()
