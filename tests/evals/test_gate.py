@@ -1,4 +1,7 @@
-"""The gate: what an attempt costs and can do, what opens it, and everything that closes it again."""
+"""The gate: what an attempt costs and can do, what opens it, and everything that closes it again.
+
+The file is long because a gate has many ways to be closed, and each is a claim of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The sandbox fails as it is told to, and its adapter puts every failure into the right class."""
+"""The sandbox fails as it is told to, and its adapter puts every failure into the right class.
+
+The file is long because the faults are many, and one process serves them all.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The audit log: one entry per change of state, one tree over all, and no change that stays unseen."""
+"""The audit log: one entry per change of state, one tree over all, and no change that stays unseen.
+
+The file is long because every way to change a log unseen is tried here.
+"""
 
 import io
 import runpy
