@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +18,7 @@ from django.test import RequestFactory
 
 from console import tracing
 from console.environment import ROOT
-from tests.journeys.house import free_port
+from tests.journeys.house import WAIT_SECONDS, free_port
 from tests.rigs.collector import Collector
 
 SAMPLED = 1
@@ -173,6 +175,33 @@ def test_a_caller_names_the_trace_and_the_console_whether_it_is_sampled(
     _, trace, span, flags = answer_to(THEIRS + theirs).split("-")
     assert (trace, flags) == (THEIRS.split("-")[1], ours)
     assert span != THEIRS.split("-")[2]
+
+
+def test_a_service_is_called_what_its_operator_calls_it(
+    collected: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_to(f"{THEIRS}01")
+    tracing.stop()
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "countersign-hamar")
+    answer_to(f"{THEIRS}01")
+    tracing.stop()
+    assert [span.service for span in collected.spans()] == ["countersign", "countersign-hamar"]
+
+
+def test_a_collector_that_never_answers_holds_up_neither_work_nor_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        as_told(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert answer_to(f"{THEIRS}01").startswith(THEIRS[:36])
+        end = threading.Thread(target=tracing.stop)
+        end.start()
+        end.join(WAIT_SECONDS)
+        assert not end.is_alive(), "a process that ends waits for it"
+    assert "Failed to export" in caplog.text
+    gc.collect()
 
 
 def pins(name: str) -> set[str]:
