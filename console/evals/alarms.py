@@ -191,7 +191,7 @@ def _alarm(grant: Grant, verdict: Verdict, actor: Actor) -> None:
 
 def _told(grant: Grant, verdict: Verdict) -> str:
     """What was seen, in words with its counts."""
-    budget = f"{verdict.objective.budget:.0%}"
+    budget = f"{100 * verdict.objective.budget:.0f} %"
     what = "went wrong" if verdict.objective is ERRORS else "were slow"
     if alarming := [one for one in verdict.rules if one.alarms]:
         first = alarming[0]

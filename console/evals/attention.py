@@ -173,7 +173,7 @@ def weigh(*, actor: Actor) -> bool:
     ]
     told = (
         f"People noticed {rate.caught} of the last {rate.tests} tests of attention ({rate.low} to {rate.high} %); the"
-        f" target is {TARGET:.0%}, and at least {BOUND:.0%} for sure."
+        f" target is {100 * TARGET:.0f} %, and at least {100 * BOUND:.0f} % for sure."
     )
     with transaction.atomic():
         values = {(one.owner, one.name): one.value for one in LimitValue.objects.select_for_update()}

@@ -121,7 +121,8 @@ def _begin_anew(chart: OverrideChart) -> None:
 def _demote(chart: OverrideChart, grant: Grant, actor: Actor) -> None:
     told = (
         f"People overrode {chart.overridden} of {chart.decided} proposals of {grant.version} for {grant.name} on "
-        f"{grant.connection.title}: the rate has turned from {OVERRIDES.usual:.0%} towards {OVERRIDES.alarm:.0%}."
+        f"{grant.connection.title}: the rate has turned from {100 * OVERRIDES.usual:.0f} % towards "
+        f"{100 * OVERRIDES.alarm:.0f} %."
     )
     grants.lower(
         grant,

@@ -95,6 +95,6 @@ def lacks_reads(version: AgentVersion) -> str:
     if missed > MISSES_ALLOWED * (answered + missed):
         return (
             f"{missed} of its {answered + missed} readings asked for what is not there or not its own; at most "
-            f"{MISSES_ALLOWED:.0%} may"
+            f"{100 * MISSES_ALLOWED:.0f} % may"
         )
     return ""

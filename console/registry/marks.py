@@ -64,7 +64,10 @@ class Marked:
 
 def against(marked: Marked) -> str:
     """What counts that disprove it say, in words."""
-    return f"people marked {marked.wrong} of {marked.n} of its answers wrong, which rules out that {BAR:.0%} are right"
+    return (
+        f"people marked {marked.wrong} of {marked.n} of its answers wrong, which rules out that {100 * BAR:.0f} % "
+        "are right"
+    )
 
 
 def of_versions(versions: Sequence[int]) -> dict[int, Marked]:

@@ -150,13 +150,15 @@ def _said(marked: Marked) -> dict[str, str]:
     ends = f"{math.floor(100 * low)} to {math.ceil(100 * high)} % with 95 % confidence"
     share = f"{marked.right} of {marked.n} right ({ends})"
     if marked.disproven:
-        told = f"So many wrong rule out that {marks.BAR:.0%} are right: this version can get no write."
+        told = (
+            f"So many wrong rule out that {100 * marks.BAR:.0f} % are right: this version can get no write."
+        )
         return {"share": share, "tone": "bad", "told": told}
     if marked.proven:
-        told = f"That proves more than {marks.BAR:.0%} right: its reads count as reliable."
+        told = f"That proves more than {100 * marks.BAR:.0f} % right: its reads count as reliable."
         return {"share": share, "tone": "good", "told": told}
     more = next((n for n in range(1, ENOUGH) if Marked(0, marked.right + n, marked.wrong, 0).proven), ENOUGH)
-    told = f"Too few to tell. {more} more right ones, and no wrong one, would prove {marks.BAR:.0%}."
+    told = f"Too few to tell. {more} more right ones, and no wrong one, would prove {100 * marks.BAR:.0f} %."
     return {"share": share, "tone": "open", "told": told}
 
 

@@ -165,7 +165,7 @@ def test_answers_marked_wrong_take_a_version_its_record_of_reliable_reads(
 def test_the_wrong_mark_that_disproves_its_reading_takes_a_version_its_writes_and_opens_incidents(
     people: People, planner: Planner, plant: Connection
 ) -> None:
-    made = [answered(planner, plant, number) for number in range(4)]
+    made = [answered(planner, plant, number) for number in range(5)]
     other = cast.version(planner.agent, "2.0")
     cast.grant(other, "type", TYPE, plant)
     writes = Grant.objects.filter(version=planner.version, kind=Grant.TYPE, autonomy=Autonomy.PROPOSE)
@@ -184,10 +184,13 @@ def test_the_wrong_mark_that_disproves_its_reading_takes_a_version_its_writes_an
     assert not answers.fallen(made[0])
     assert AuditEntry.objects.filter(verb="grant.demote").count() == before
     assert Grant.objects.get(version=other, name=TYPE).autonomy == Autonomy.PROPOSE, "it marks this version"
+    said(made[2], people.ana, "wrong")
+    assert Incident.objects.count() == before, "what is in shadow falls no further"
     Grant.objects.filter(pk=fell.pk).update(autonomy=Autonomy.PROPOSE)
-    said(made[2], people.ana, "right")
+    said(made[3], people.ana, "right")
+    assert marks.of_versions([planner.version.pk])[planner.version.pk].disproven
     assert writes.get() == fell, "raised again by two people, it falls by another wrong answer only"
-    said(made[3], people.ana, "wrong")
+    said(made[4], people.ana, "wrong")
     assert not writes.exists()
 
 

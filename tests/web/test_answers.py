@@ -124,13 +124,13 @@ def test_who_marks_the_answer_that_costs_an_agent_its_writes_sees_that_and_where
     after = client.post(f"/evals/answers/{second.ref}/mark", sent, follow=True)
     assert after.redirect_chain[-1][0] == f"/evals/answers/{second.ref}/"
     page = after.content.decode()
-    assert "A mark on this answer took Planner 1.0 its writes." in page
+    assert "put what Planner 1.0 may write back into shadow" in page
     opened = Incident.objects.filter(kind="answers_wrong").first()
     assert opened is not None
     assert f'href="/administration/incidents/{opened.pk}/"' in page
     told = text_of(client, f"/administration/incidents/{opened.pk}/")
-    assert "People marked 2 of 2 of its answers wrong, which rules out that 90% are right." in told
-    assert "took Planner" not in text_of(client, f"/evals/answers/{first.ref}/")
+    assert "People marked 2 of 2 of its answers wrong, which rules out that 90 % are right." in told
+    assert "back into shadow.</strong>" not in text_of(client, f"/evals/answers/{first.ref}/")
 
 
 @pytest.mark.django_db
