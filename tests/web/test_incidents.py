@@ -23,6 +23,7 @@ from playwright.sync_api import Page
 from console import audit, environment, notices
 from console.access import person as named
 from console.audit import WORKER
+from console.errors import Denied
 from console.evals import live
 from console.lifecycle import review
 from console.models import AuditEntry, Connection, Grant, Incident, Notice
@@ -292,6 +293,8 @@ def test_its_timeline_begins_shortly_before_it_and_ends_when_it_is_closed(
     grants.step_down(grant, reason="It was wrong.", by=people.ana, actor=named(people.ana))
     one = Incident.objects.get()
     address = f"/administration/incidents/{one.pk}/"
+    with pytest.raises(Denied):
+        incidents.lift(one, note="It was looked at.", by=people.cleo, actor=named(people.cleo))
     incidents.lift(one, note="It was looked at.", by=people.ana, actor=named(people.ana))
     audit.record("grant.unfreeze", actor=WORKER, chain=chain, subject="much later")
     page = signed_in(people.cleo).get(address).content.decode()
