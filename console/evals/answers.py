@@ -184,11 +184,10 @@ def mark(answer: LiveAnswer, *, said: str, mistake: str, words: str, by: User, a
     return made
 
 
-def fallen(answer: LiveAnswer) -> list[Incident]:
-    """The incidents of the writes that a mark on this answer put back into shadow, the oldest first."""
-    facts = [_fact(made, "") for made in answer.marks.all()]
-    mine = [one for fact in facts for one in Incident.objects.filter(dedupe__startswith=fact)]
-    return sorted(mine, key=lambda one: one.pk)
+def fallen(given: Sequence[AnswerMark]) -> list[Incident]:
+    """The incidents of the writes that these marks put back into shadow, the oldest first."""
+    told = [Incident.objects.filter(dedupe__startswith=_fact(one, "")) for one in given]
+    return sorted((one for found in told for one in found), key=lambda one: one.pk)
 
 
 def may_not_mark(user: User, answer: LiveAnswer) -> str:

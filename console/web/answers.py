@@ -81,11 +81,11 @@ def mark(request: HttpRequest, answer: str) -> HttpResponse:
     found = _found(answer)
     given = {name: request.POST.get(name, "") for name in ("said", "mistake", "words")}
     try:
-        answers.mark(found, **given, by=signed_in(request), actor=actor(request))
+        made = answers.mark(found, **given, by=signed_in(request), actor=actor(request))
     except Refused as refused:
         context = _context(request, found) | {"fault": refused, "given": given}
         return render(request, "answers/answer.html", context, status=422)
-    if answers.fallen(found):
+    if answers.fallen([made]):
         return redirect("answer", found.ref)
     after = _next(signed_in(request))
     done = reverse("answers") if after is None else reverse("answer", args=[after.ref])
@@ -179,7 +179,7 @@ def _context(request: HttpRequest, found: LiveAnswer) -> dict[str, Any]:
         "mistakes": Mistake.choices,
         "waiting": answers.unmarked().count(),
         "before": marked if REF.match(marked) else "",
-        "fell": answers.fallen(found),
+        "fell": answers.fallen(given),
         "case": AcceptedCase.objects.filter(answer=found).first(),
         "may_accept": bool(mine & access.CONFIRMS) and not owns and came in {Mark.RIGHT, Mark.WRONG},
         "given": {},

@@ -320,9 +320,8 @@ def _did(one: RunAnswer, kinds: Mapping[str, Kind]) -> list[tuple[str, Any]]:
     if one.given is None or any(difference["path"] for difference in one.differences) or one.right:
         return []
     return [
-        (name, rendering.words(value, kinds.get(name, Kind.TEXT)))
+        (name, len(value) if isinstance(value, list) else rendering.words(value, kinds.get(name, Kind.TEXT)))
         for name, value in one.given.items()
-        if not isinstance(value, list)
     ]
 
 

@@ -130,6 +130,8 @@ def test_who_marks_the_answer_that_costs_an_agent_its_writes_sees_that_and_where
     assert f'href="/administration/incidents/{opened.pk}/"' in page
     told = text_of(client, f"/administration/incidents/{opened.pk}/")
     assert "People marked 2 of 2 of its answers wrong, which rules out that 90 % are right." in told
+    again = client.post(f"/evals/answers/{second.ref}/mark", sent)
+    assert again["Location"].endswith(f"?marked={second.ref}"), "a mark that costs nothing more goes on"
     assert "back into shadow.</strong>" not in text_of(client, f"/evals/answers/{first.ref}/")
 
 

@@ -16,7 +16,8 @@ from console.access import person as named
 from console.errors import Conflict, Denied, Refused
 from console.evals import accepting
 from console.lifecycle import review
-from console.models import EvalCase, EvalRun, Gate, State, Widening
+from console.models import EvalCase, EvalRun, Gate, RunAnswer, State, Widening
+from console.web import evals
 from tests.cast import People, Planner, version
 from tests.evals.frozen import NAME, PROMISE, case, right_day, sit, small_gate, suite
 from tests.lifecycle.corridor import approved, committed, in_review, prove_accounts, reschedule
@@ -81,6 +82,11 @@ def test_what_was_proposed_is_shown_also_where_nothing_should_have_been_done(
     client = signed_in(people.cleo)
     for path in (f"/evals/cases/{wrong.case_id}/", f"/evals/runs/{run.ref}/"):
         assert "promised date Mon 1 Jan 2029" in page_of(client, path)
+
+
+def test_lines_that_were_proposed_for_nothing_are_counted() -> None:
+    one = RunAnswer(given={"supplier": "7", "lines": [{}, {}]}, right=False, differences=[])
+    assert dict(evals._did(one, {})) == {"supplier": "7", "lines": 2}
 
 
 @pytest.mark.django_db
